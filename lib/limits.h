@@ -1,0 +1,22 @@
+/* Rate limits: sliding windows counted in Redis by one script, so all processes and machines share them. While Redis is away each
+ * process counts for itself, which is looser but never locks anybody out. Switched off by MOPL_RATE_LIMITS=off. */
+#ifndef MOPL_LIMITS_H
+#define MOPL_LIMITS_H
+
+#include "req.h"
+
+struct limit {
+    const char *name;  /* part of the key, e.g. "sign-in:account" */
+    int64_t max;       /* hits allowed in the window */
+    int64_t window_s;
+};
+
+/* Counts a hit of `subject` (hashed into the key, so no mail address is stored). Within the limit: RC_OK; else RC_TOO_MANY with
+ * Retry-After set on the request. */
+MUST_CHECK enum rc limit_hit(struct req *r, struct limit limit, struct str subject);
+/* Asks without counting: for limits that count failures only. */
+MUST_CHECK enum rc limit_peek(struct req *r, struct limit limit, struct str subject);
+/* Forgets the subject's hits. */
+void limit_clear(struct req *r, struct limit limit, struct str subject);
+
+#endif

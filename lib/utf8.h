@@ -9,6 +9,8 @@
 
 /* Well-formed: no overlong form, no surrogate, nothing above U+10FFFF, not cut off. */
 bool utf8_valid(struct str s);
+/* Bytes before the first place where the view is not well-formed; s.len if it is valid. */
+size_t utf8_valid_length(struct str s);
 /* Code points in a valid view. */
 size_t utf8_length(struct str s);
 /* The first `n` code points of a valid view. */

@@ -19,16 +19,21 @@ struct conf {
 #undef CONF_TEXT
 #undef CONF_INT
 #undef CONF_BOOL
-    char *storage; /* what the texts point into */
+    bool private_database; /* MOPL_DATABASE_URL was unset: the control script runs a server under data_dir */
+    bool private_redis;    /* the same of MOPL_REDIS_URL */
+    char *storage;         /* what the texts point into */
 };
 
 /* Reads and checks everything; every error is reported on `errors` (one line each, naming the setting) before RC_BAD_INPUT
- * is returned. Derived defaults (database_url, redis_url of the private servers under data_dir) are filled in. */
+ * is returned. An empty value counts as unset. Filled in when unset: database_url and redis_url of the private servers under
+ * data_dir, public_url. jwt_key may be "" (tools do without it). MOPL_ names of the environment that are no settings are only warned of.
+ * On an error `c` is left alone. */
 MUST_CHECK enum rc conf_load(struct conf *c, FILE *errors);
 void conf_fini(struct conf *c);
 /* A line per setting: NAME=value, secrets as ********, then its help as a comment. */
 void conf_print(const struct conf *c, FILE *out);
-/* NAME='value' lines for a shell to source, secrets included: for the control script only. */
+/* NAME='value' lines for a shell to source, secrets included, then mopl_private_database and mopl_private_redis as 'on' or 'off': for
+ * the control script only. */
 void conf_export(const struct conf *c, FILE *out);
 
 #endif

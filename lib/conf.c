@@ -1,0 +1,507 @@
+#include "conf.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "buf.h"
+#include "json_write.h"
+#include "utf8.h"
+
+enum kind { KIND_TEXT, KIND_INT, KIND_BOOL };
+
+struct setting {
+    const char *name;
+    enum kind kind;
+    size_t offset; /* of its field in struct conf */
+    const char *default_text;
+    int64_t default_number;
+    int64_t min;
+    int64_t max;
+    bool secret;
+    const char *help;
+};
+
+static const struct setting settings[] = {
+#define CONF_TEXT(field, name, def, secret, help) {name, KIND_TEXT, offsetof(struct conf, field), def, 0, 0, 0, secret, help},
+#define CONF_INT(field, name, def, min, max, help) {name, KIND_INT, offsetof(struct conf, field), "", def, min, max, false, help},
+#define CONF_BOOL(field, name, def, help) {name, KIND_BOOL, offsetof(struct conf, field), "", def, 0, 1, false, help},
+#include "conf.def"
+#undef CONF_TEXT
+#undef CONF_INT
+#undef CONF_BOOL
+};
+
+/* Place of each field's setting in the table. */
+enum {
+#define CONF_TEXT(field, name, def, secret, help) AT_##field,
+#define CONF_INT(field, name, def, min, max, help) AT_##field,
+#define CONF_BOOL(field, name, def, help) AT_##field,
+#include "conf.def"
+#undef CONF_TEXT
+#undef CONF_INT
+#undef CONF_BOOL
+    SETTING_COUNT
+};
+
+enum { FILE_MAX_BYTES = 64 * 1024, SHOWN_MAX_CHARACTERS = 80, SOCKET_PATH_MAX_BYTES = 107, KEY_MIN_BYTES = 32 };
+
+static const char file_name[] = "settings.env";
+
+/* Where a value came from, as errors say it. */
+static const char from_environment[] = "from the environment";
+static const char from_file[] = "from settings.env";
+static const char from_default[] = "the default";
+
+struct loader {
+    FILE *errors;
+    bool failed;
+    struct arena arena;               /* of all texts until they are packed into one block */
+    struct str values[SETTING_COUNT]; /* absent: not given */
+    const char *sources[SETTING_COUNT];
+    struct conf conf;
+};
+
+static const char **text_field(struct conf *c, size_t at) {
+    return (const char **)(void *)((char *)c + settings[at].offset);
+}
+
+static const char *text_of(const struct conf *c, size_t at) {
+    return *(const char *const *)(const void *)((const char *)c + settings[at].offset);
+}
+
+static int64_t number_of(const struct conf *c, size_t at) {
+    return *(const int64_t *)(const void *)((const char *)c + settings[at].offset);
+}
+
+static bool switch_of(const struct conf *c, size_t at) {
+    return *(const bool *)(const void *)((const char *)c + settings[at].offset);
+}
+
+/* Errors */
+
+/* One line: the setting, its value unless that is secret or cannot be shown, where it came from, and what is wrong with it. */
+static void fail(struct loader *l, size_t at, struct str shown, const char *complaint) {
+    l->failed = true;
+    struct buf line;
+    buf_init(&line);
+    if (settings[at].secret || !shown.ptr) {
+        buf_add(&line, STR("its value"));
+    } else {
+        jw_str(&line, utf8_prefix(shown, SHOWN_MAX_CHARACTERS));
+    }
+    fprintf(l->errors, "%s: %.*s (%s) %s\n", settings[at].name, (int)line.len, line.ptr, l->sources[at], complaint);
+    buf_fini(&line);
+}
+
+static void fail_file(struct loader *l, const char *complaint) {
+    l->failed = true;
+    fprintf(l->errors, "%s/%s: %s\n", l->conf.data_dir, file_name, complaint);
+}
+
+static void fail_line(struct loader *l, size_t line, const char *complaint) {
+    l->failed = true;
+    fprintf(l->errors, "%s/%s: line %zu: %s\n", l->conf.data_dir, file_name, line, complaint);
+}
+
+/* Sources */
+
+static size_t find_setting(struct str name) {
+    size_t at = 0;
+    while (at < SETTING_COUNT && !str_eq(str_of(settings[at].name), name)) at++;
+    return at;
+}
+
+static void read_environment(struct loader *l) {
+    for (char **entry = environ; *entry; entry++) {
+        struct str value = str_of(*entry);
+        struct str name = str_cut(&value, '=');
+        size_t at = find_setting(name);
+        if (at < SETTING_COUNT && value.len > 0) {
+            l->values[at] = value;
+            l->sources[at] = from_environment;
+        } else if (at == SETTING_COUNT && str_starts(name, STR("MOPL_"))) {
+            fprintf(l->errors, "warning: %.*s in the environment is not a setting\n", (int)name.len, name.ptr);
+        }
+    }
+}
+
+/* 'text', in which '\'' stands for a quote, as a shell (and conf_export) writes it. Unquoted text stands for itself. */
+static bool unquote(struct loader *l, struct str raw, struct str *value) {
+    if (raw.len == 0 || raw.ptr[0] != '\'') {
+        *value = arena_dup(&l->arena, raw);
+        return true;
+    }
+    char *out = arena_alloc(&l->arena, raw.len);
+    size_t len = 0;
+    struct str rest = str_from(raw.ptr + 1, raw.len - 1);
+    for (;;) {
+        struct str part = str_cut(&rest, '\'');
+        if (!rest.ptr) return false; /* no closing quote */
+        memcpy(out + len, part.ptr, part.len);
+        len += part.len;
+        if (rest.len == 0) break;
+        if (!str_starts(rest, STR("\\''"))) return false;
+        out[len++] = '\'';
+        rest = str_from(rest.ptr + 3, rest.len - 3);
+    }
+    *value = str_from(out, len);
+    return true;
+}
+
+static void read_line(struct loader *l, struct str line, size_t number, bool seen[SETTING_COUNT]) {
+    line = str_trim(line);
+    if (line.len == 0 || line.ptr[0] == '#') return;
+    struct str rest = line;
+    struct str name = str_trim(str_cut(&rest, '='));
+    struct str value;
+    size_t at = find_setting(name);
+    if (!rest.ptr) {
+        fail_line(l, number, "is not of the form NAME=value");
+    } else if (at == SETTING_COUNT) {
+        fail_line(l, number, "names no setting; `mopl config` lists them all");
+    } else if (at == AT_data_dir) {
+        fail_line(l, number, "MOPL_DATA tells where this file is, so it cannot be set in it");
+    } else if (seen[at]) {
+        fail_line(l, number, arena_printf(&l->arena, "%s is set a second time", settings[at].name));
+    } else if (!unquote(l, str_trim(rest), &value)) {
+        fail_line(l, number, arena_printf(&l->arena, "%s: the quotes do not match", settings[at].name));
+    } else {
+        seen[at] = true;
+        if (l->values[at].ptr || value.len == 0) return; /* the environment goes first; an empty value is none */
+        l->values[at] = value;
+        l->sources[at] = from_file;
+    }
+}
+
+/* Whole file into the arena; false (and reported) if it is not a small, private, regular file. */
+static bool read_private_file(struct loader *l, int fd, struct str *content) {
+    struct stat about;
+    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+        fail_file(l, "is not a regular file");
+        return false;
+    }
+    if (about.st_mode & (S_IRWXG | S_IRWXO)) {
+        fail_file(l, "holds secrets but is open to others; make it private: chmod 600");
+        return false;
+    }
+    if (about.st_size > FILE_MAX_BYTES) {
+        fail_file(l, "is larger than 64 KB");
+        return false;
+    }
+    char *bytes = arena_alloc(&l->arena, (size_t)about.st_size);
+    size_t len = 0;
+    while (len < (size_t)about.st_size) {
+        ssize_t got = read(fd, bytes + len, (size_t)about.st_size - len);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            fail_file(l, strerror(errno));
+            return false;
+        }
+        if (got == 0) break;
+        len += (size_t)got;
+    }
+    *content = str_from(bytes, len);
+    return true;
+}
+
+/* A file that is not there yet is in order: the first start writes it. */
+static void read_file(struct loader *l) {
+    const char *path = arena_printf(&l->arena, "%s/%s", l->conf.data_dir, file_name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        if (errno != ENOENT) fail_file(l, strerror(errno));
+        return;
+    }
+    struct str rest;
+    if (read_private_file(l, fd, &rest)) {
+        bool seen[SETTING_COUNT] = {false};
+        for (size_t number = 1; rest.ptr; number++) read_line(l, str_cut(&rest, '\n'), number, seen);
+    }
+    (void)close(fd);
+}
+
+/* Values */
+
+static bool is_clean_text(struct str s) {
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7f) return false;
+    }
+    return utf8_valid(s);
+}
+
+static bool parse_switch(struct str text, bool *on) {
+    static const char *const forms[][2] = {{"off", "on"}, {"false", "true"}, {"0", "1"}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        *on = str_eq_nocase(text, str_of(forms[i][1]));
+        if (*on || str_eq_nocase(text, str_of(forms[i][0]))) return true;
+    }
+    return false;
+}
+
+/* Sets one field from what was given, or from its default; a bad value is reported and the default kept. */
+static void set_field(struct loader *l, size_t at) {
+    const struct setting *s = &settings[at];
+    char *field = (char *)&l->conf + s->offset;
+    struct str given = l->values[at];
+    if (given.ptr && !is_clean_text(given)) {
+        fail(l, at, (struct str){0}, "has control characters or is not UTF-8");
+        given = (struct str){0};
+    }
+    if (s->kind == KIND_TEXT) {
+        *text_field(&l->conf, at) = given.ptr ? arena_cstr(&l->arena, given) : s->default_text;
+    } else if (s->kind == KIND_INT) {
+        int64_t value = s->default_number;
+        if (given.ptr && (!str_to_i64(given, &value) || value < s->min || value > s->max)) {
+            fail(l, at, given,
+                 arena_printf(&l->arena, "must be a whole number from %lld to %lld", (long long)s->min, (long long)s->max));
+        }
+        memcpy(field, &value, sizeof value);
+    } else {
+        bool value = s->default_number;
+        if (given.ptr && !parse_switch(given, &value)) fail(l, at, given, "must be on or off");
+        memcpy(field, &value, sizeof value);
+    }
+}
+
+/* Without "." and empty segments. ".." stays: what it means depends on symbolic links. */
+static const char *absolute_path(struct arena *a, const char *path) {
+    struct buf out;
+    buf_init(&out);
+    char *base = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    const struct str parts[] = {str_of(base), str_of(path)};
+    for (size_t i = 0; i < 2; i++) {
+        struct str rest = parts[i];
+        while (rest.ptr) {
+            struct str segment = str_cut(&rest, '/');
+            if (segment.len == 0 || str_eq(segment, STR("."))) continue;
+            buf_add_char(&out, '/');
+            buf_add(&out, segment);
+        }
+    }
+    free(base);
+    const char *absolute = out.len ? arena_cstr(a, buf_str(&out)) : "/";
+    buf_fini(&out);
+    return absolute;
+}
+
+/* Folder names go into addresses (libpq splits at commas, ours at question marks) and into the front server's configuration. */
+static void set_folder(struct loader *l, size_t at) {
+    const char **field = text_field(&l->conf, at);
+    if (**field == '\0') return;
+    *field = absolute_path(&l->arena, *field);
+    if (!is_clean_text(str_of(*field))) fail(l, at, (struct str){0}, "has control characters or is not UTF-8 as an absolute path");
+    if (strpbrk(*field, "\"'\\,?$`")) fail(l, at, str_of(*field), "must be a folder without any of \" ' \\ , ? $ ` in its name");
+}
+
+static void check_data_dir(struct loader *l) {
+    const char *dir = l->conf.data_dir;
+    size_t longest = strlen(dir) + strlen("/run/.s.PGSQL.5432");
+    if (longest <= SOCKET_PATH_MAX_BYTES) return;
+    fail(l, AT_data_dir, str_of(dir),
+         arena_printf(&l->arena, "makes %zu bytes as an absolute path; sockets under it allow %zu at most", strlen(dir),
+                      SOCKET_PATH_MAX_BYTES - strlen("/run/.s.PGSQL.5432")));
+}
+
+static bool has_only(struct str s, const char *extra) {
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!alphanumeric && !strchr(extra, c)) return false;
+    }
+    return s.len > 0;
+}
+
+static bool is_ipv6(const char *text) {
+    unsigned char address[16];
+    return inet_pton(AF_INET6, text, address) == 1;
+}
+
+/* SCHEME://HOST[:PORT], as browsers send it in Origin. */
+static bool is_origin(struct str s) {
+    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
+    if (!str_starts(s, scheme)) return false;
+    s = str_from(s.ptr + scheme.len, s.len - scheme.len);
+    struct str rest = s;
+    if (s.len && s.ptr[0] == '[') {
+        struct str bracketed = str_cut(&rest, ']');
+        if (!rest.ptr || !has_only(str_from(bracketed.ptr + 1, bracketed.len - 1), ":.")) return false;
+        if (rest.len == 0) return true;
+        if (rest.ptr[0] != ':') return false;
+        (void)str_cut(&rest, ':');
+    } else if (!has_only(str_cut(&rest, ':'), ".-_")) {
+        return false;
+    }
+    int64_t port = 1;
+    return !rest.ptr || (str_to_i64(rest, &port) && port >= 1 && port <= 65535);
+}
+
+static bool is_origin_list(struct str list) {
+    while (list.ptr) {
+        struct str item = str_trim(str_cut(&list, ','));
+        if (!is_origin(item)) return false;
+    }
+    return true;
+}
+
+static bool is_mail_address(struct str s) {
+    size_t at = str_find(s, '@');
+    return at > 0 && at + 1 < s.len && s.len <= 254 && str_find(s, ' ') == s.len &&
+           str_find(str_from(s.ptr + at + 1, s.len - at - 1), '@') == s.len - at - 1;
+}
+
+static bool is_database_url(const char *url) {
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    PQconninfoFree(options);
+    return options != NULL;
+}
+
+static void check(struct loader *l, size_t at, bool holds, const char *complaint) {
+    if (!holds) fail(l, at, str_of(text_of(&l->conf, at)), complaint);
+}
+
+static void check_key(struct loader *l, size_t at) {
+    size_t bytes = strlen(text_of(&l->conf, at));
+    check(l, at, bytes == 0 || bytes >= KEY_MIN_BYTES, "must have 32 bytes or more");
+}
+
+static void check_texts(struct loader *l) {
+    const struct conf *c = &l->conf;
+    struct str level = str_of(c->log_level);
+    struct str redis = str_of(c->redis_url);
+    size_t password = utf8_length(str_of(c->admin_password));
+    check(l, AT_listen_address, is_ipv6(c->listen_address) || has_only(str_of(c->listen_address), ".-"),
+          "must be an IP address or a host name");
+    check(l, AT_log_level,
+          str_eq(level, STR("debug")) || str_eq(level, STR("info")) || str_eq(level, STR("warn")) || str_eq(level, STR("error")),
+          "must be debug, info, warn or error");
+    check(l, AT_public_url, *c->public_url == '\0' || is_origin(str_of(c->public_url)),
+          "must be http://HOST[:PORT] or https://HOST[:PORT], without a path");
+    check(l, AT_allowed_origins, *c->allowed_origins == '\0' || is_origin_list(str_of(c->allowed_origins)),
+          "must be origins like https://HOST[:PORT], without a path, comma separated");
+    check(l, AT_admin_email, is_mail_address(str_of(c->admin_email)), "must be a mail address");
+    check(l, AT_admin_password, password == 0 || (password >= 8 && password <= 128), "must have 8 to 128 characters");
+    check(l, AT_mail_from, strchr(c->mail_from, '@') != NULL, "must hold a mail address");
+    check(l, AT_database_url, is_database_url(c->database_url), "must be an address of PostgreSQL (URL or keywords of libpq)");
+    check(l, AT_redis_url, redis.len == 0 || str_starts(redis, STR("redis://")) || str_starts(redis, STR("unix:/")),
+          "must be redis://[:PASSWORD@]HOST[:PORT][/DB] or unix:/PATH[?db=N]");
+    check_key(l, AT_jwt_key);
+    check_key(l, AT_jwt_key_previous);
+}
+
+static void derive(struct loader *l) {
+    struct conf *c = &l->conf;
+    c->private_database = *c->database_url == '\0';
+    if (c->private_database) {
+        const char *quote = strchr(c->data_dir, ' ') ? "'" : "";
+        c->database_url = arena_printf(&l->arena, "host=%s%s/run%s port=5432 dbname=mopl user=mopl", quote, c->data_dir, quote);
+    }
+    c->private_redis = *c->redis_url == '\0';
+    if (c->private_redis) c->redis_url = arena_printf(&l->arena, "unix:%s/run/redis.sock", c->data_dir);
+    if (*c->public_url) return;
+    const char *host = c->listen_address;
+    if (is_ipv6(host)) host = arena_printf(&l->arena, "[%s]", host);
+    c->public_url = arena_printf(&l->arena, "http://%s:%lld", host, (long long)c->port);
+}
+
+/* Texts move from the arena into one block that the settings own. */
+static void pack(struct loader *l, struct conf *out) {
+    *out = l->conf;
+    struct buf block;
+    buf_init(&block);
+    size_t places[SETTING_COUNT];
+    for (size_t at = 0; at < SETTING_COUNT; at++) {
+        if (settings[at].kind != KIND_TEXT) continue;
+        places[at] = block.len;
+        struct str text = str_of(text_of(&l->conf, at));
+        buf_add(&block, str_from(text.ptr, text.len + 1)); /* with its NUL */
+    }
+    out->storage = block.ptr;
+    for (size_t at = 0; at < SETTING_COUNT; at++) {
+        if (settings[at].kind == KIND_TEXT) *text_field(out, at) = out->storage + places[at];
+    }
+}
+
+enum rc conf_load(struct conf *c, FILE *errors) {
+    enum rc rc = RC_BAD_INPUT;
+    struct loader l = {.errors = errors};
+    arena_init(&l.arena);
+    for (size_t at = 0; at < SETTING_COUNT; at++) l.sources[at] = from_default;
+    read_environment(&l);
+    set_field(&l, AT_data_dir); /* first, as it tells where the file is */
+    set_folder(&l, AT_data_dir);
+    check_data_dir(&l);
+    if (!l.failed) read_file(&l);
+    for (size_t at = 0; at < SETTING_COUNT; at++) {
+        if (at != AT_data_dir) set_field(&l, at);
+    }
+    set_folder(&l, AT_web_root);
+    check_texts(&l);
+    if (l.failed) goto out;
+    derive(&l);
+    pack(&l, c);
+    rc = RC_OK;
+out:
+    arena_fini(&l.arena);
+    return rc;
+}
+
+void conf_fini(struct conf *c) {
+    free(c->storage);
+    *c = (struct conf){0};
+}
+
+/* Output */
+
+static void print_value(const struct conf *c, size_t at, bool masked, FILE *out) {
+    if (settings[at].kind == KIND_INT) {
+        fprintf(out, "%lld", (long long)number_of(c, at));
+    } else if (settings[at].kind == KIND_BOOL) {
+        fputs(switch_of(c, at) ? "on" : "off", out);
+    } else {
+        const char *text = text_of(c, at);
+        fputs(masked && *text ? "********" : text, out);
+    }
+}
+
+void conf_print(const struct conf *c, FILE *out) {
+    for (size_t at = 0; at < SETTING_COUNT; at++) {
+        fprintf(out, "%s=", settings[at].name);
+        print_value(c, at, settings[at].secret, out);
+        fprintf(out, "  # %s", settings[at].help);
+        if (settings[at].kind == KIND_INT) {
+            fprintf(out, " (%lld to %lld)", (long long)settings[at].min, (long long)settings[at].max);
+        }
+        fputc('\n', out);
+    }
+}
+
+static void export_text(const char *text, FILE *out) {
+    for (; *text; text++) {
+        if (*text == '\'') {
+            fputs("'\\''", out);
+        } else {
+            fputc(*text, out);
+        }
+    }
+}
+
+void conf_export(const struct conf *c, FILE *out) {
+    for (size_t at = 0; at < SETTING_COUNT; at++) {
+        fprintf(out, "%s='", settings[at].name);
+        if (settings[at].kind == KIND_TEXT) {
+            export_text(text_of(c, at), out);
+        } else {
+            print_value(c, at, false, out);
+        }
+        fputs("'\n", out);
+    }
+    fprintf(out, "mopl_private_database='%s'\n", c->private_database ? "on" : "off");
+    fprintf(out, "mopl_private_redis='%s'\n", c->private_redis ? "on" : "off");
+}

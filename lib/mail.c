@@ -105,9 +105,10 @@ static void add_headers(struct buf *b, struct arena *a, const struct sender *sen
     add_encoded_words(b, a, mail->subject);
     size_t at = str_find(sender->address, '@');
     buf_addf(b, "\r\nMessage-ID: <%s%.*s>\r\n", tag, (int)(sender->address.len - at), sender->address.ptr + at);
-    buf_addf(b,
-             "MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\nContent-Type: multipart/alternative; boundary=\"%s\"\r\n\r\n",
-             boundary);
+    buf_addf(
+        b,
+        "MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\nContent-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n",
+        boundary);
 }
 
 enum rc mail_compose(struct arena *a, const struct conf *conf, const struct mail *mail, struct str *out) {

@@ -1,4 +1,5 @@
-/* CSRF: double submit cookie, and the origin check that stands in for it on the five routes a client calls before it has the cookie. */
+/* CSRF: double submit cookie, and the origin check that stands in for it on the five routes a client calls before it has the
+ * cookie. */
 #ifndef MOPL_CSRF_H
 #define MOPL_CSRF_H
 

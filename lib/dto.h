@@ -16,14 +16,15 @@ enum { DTO_USER_WIDTH = 7 };
 void dto_user(struct buf *out, const struct db_rows *rows, int row, int first);
 
 /* ContentSummary and ContentDto of contents row alias `c`. */
-#define DTO_CONTENT_COLUMNS(c)                                                                                                   \
-    c ".id, " c ".type, " c ".title, " c ".description, " c ".thumbnail_key, " c ".tags, " c ".average_rating, " c ".review_count, " \
-      c ".watcher_count"
+#define DTO_CONTENT_COLUMNS(c)                                                                                     \
+    c ".id, " c ".type, " c ".title, " c ".description, " c ".thumbnail_key, " c ".tags, " c ".average_rating, " c \
+      ".review_count, " c ".watcher_count"
 enum { DTO_CONTENT_WIDTH = 9 };
 void dto_content_summary(struct buf *out, const struct db_rows *rows, int row, int first);
 void dto_content(struct buf *out, const struct db_rows *rows, int row, int first);
 
-/* Address of a stored picture (key present) or, for a content without one, of its generated poster. */
+/* Address "/api/files/KEY" of a stored picture as a JSON string; null if the key is absent. (A content without a picture shows its
+ * generated poster instead: "/api/posters/ID.svg?v=VERSION in 16 hex digits".) */
 void dto_file_url(struct buf *out, struct str key);
 /* Version that changes whenever the poster of this title and type would (for the poster's address). */
 uint64_t dto_poster_version(struct str type, struct str title);

@@ -1,4 +1,5 @@
-/* JSON request bodies, by json-c, strict: RFC 8259 only, valid UTF-8, at most 16 levels, an object at the top, nothing behind it. */
+/* JSON request bodies, by json-c, strict: RFC 8259 only, valid UTF-8, at most 16 levels, an object at the top, nothing behind it.
+ */
 #ifndef MOPL_JSON_READ_H
 #define MOPL_JSON_READ_H
 
@@ -22,7 +23,7 @@ bool jr_number(struct req *r, struct json_object *o, const char *name, enum jr_n
 bool jr_bool(struct req *r, struct json_object *o, const char *name, enum jr_need need, bool *out);
 bool jr_uuid(struct req *r, struct json_object *o, const char *name, enum jr_need need, struct uuid *out);
 /* List of texts, each 1 to item_max code points and not blank, count from min to max, equal ones taken once; items in the arena. */
-bool jr_text_list(struct req *r, struct json_object *o, const char *name, enum jr_need need, size_t min, size_t max, size_t item_max,
-                    struct str **items, size_t *count);
+bool jr_text_list(struct req *r, struct json_object *o, const char *name, enum jr_need need, size_t min, size_t max,
+                  size_t item_max, struct str **items, size_t *count);
 
 #endif

@@ -14,9 +14,9 @@ struct page_sort {
 };
 
 struct page {
-    int limit;  /* 1 to 100 */
+    int limit; /* 1 to 100 */
     bool descending;
-    int sort;   /* index into the sorts given */
+    int sort; /* index into the sorts given */
     const struct page_sort *sorts;
     bool continued; /* a cursor was given */
     union {
@@ -27,18 +27,20 @@ struct page {
     struct uuid after;
 };
 
-/* limit, sortBy and sortDirection are required; cursor, if any, must come from a page of the same sort and direction; idAfter, if any,
- * must be a UUID and come with a cursor (it replaces the cursor's own tie-breaker). Bad ones are noted by req_invalid. */
+/* limit, sortBy and sortDirection are required; cursor, if any, must come from a page of the same sort and direction; idAfter, if
+ * any, must be a UUID and come with a cursor (it replaces the cursor's own tie-breaker). Bad ones are noted by req_invalid. */
 void page_parse(struct req *r, const struct page_sort *sorts, size_t count, struct page *out);
+/* The same for lists that may be asked without them: limit is then 20, the sort the first given, the direction DESCENDING. */
+void page_parse_optional(struct req *r, const struct page_sort *sorts, size_t count, struct page *out);
 
-/* Appends three parameters: the key to start behind, the id to start behind, and limit + 1 (::bigint). Without a cursor the key is the
- * least (or greatest, when descending) value of its type, so that one statement serves first and later pages:
- *   WHERE (key, id) > ($1::T, $2::uuid) ORDER BY key, id LIMIT $3::bigint      (< and DESC when descending) */
+/* Appends three parameters: the key to start behind, the id to start behind, and limit + 1 (::bigint). Without a cursor the key is
+ * the least (or greatest, when descending) value of its type, so that one statement serves first and later pages: WHERE (key, id) >
+ * ($1::T, $2::uuid) ORDER BY key, id LIMIT $3::bigint      (< and DESC when descending) */
 void page_params(struct db_params *p, const struct page *page);
 
-/* Walks the rows of a page and writes {"data":[...],...}. Contract with the statement: column `total_column` holds the exact total in
- * every row; a row whose `id_column` is NULL is no item (an empty page still has one row, with the total); items come in page order,
- * limit + 1 at most; `key_column` holds the sort key. `item` writes one element. */
+/* Walks the rows of a page and writes {"data":[...],...}. Contract with the statement: column `total_column` holds the exact total
+ * in every row; a row whose `id_column` is NULL is no item (an empty page still has one row, with the total); items come in page
+ * order, limit + 1 at most; `key_column` holds the sort key. `item` writes one element. */
 struct page_columns {
     int total;
     int id;
@@ -49,7 +51,7 @@ void page_write(struct req *r, const struct page *page, const struct db_rows *ro
 
 /* Parts of page_write for lists whose items take several rows: data opened and closed by the caller. */
 void page_begin(struct req *r);
-void page_end(struct req *r, const struct page *page, bool has_next, const struct db_rows *rows, int last_row, struct page_columns columns,
-              int64_t total);
+void page_end(struct req *r, const struct page *page, bool has_next, const struct db_rows *rows, int last_row,
+              struct page_columns columns, int64_t total);
 
 #endif

@@ -62,7 +62,7 @@ struct req {
     struct buf *headers;      /* further header lines, each ended by CRLF; use req_header() */
     struct buf *out;          /* body of the answer */
 
-    enum msg error; /* message of the error answer; set by req_fail */
+    enum msg error; /* message of the error answer; set by req_fail; MSG_BAD_INPUT (0): the general one of the result code */
     int64_t error_args[2];
     struct req_field_error field_errors[REQ_ERRORS_MAX];
     size_t field_error_count;
@@ -75,7 +75,8 @@ void req_header(struct req *r, const char *name, struct str value);
 
 /* Sets the message people read and returns `rc`, so that handlers can `return req_fail(r, RC_NOT_FOUND, MSG_...)`. */
 enum rc req_fail(struct req *r, enum rc rc, enum msg message);
-/* As req_fail with `rc`, naming the field in details. */
+/* As req_fail with `rc`, naming the field in details. A text that says nothing without its field ("is required") stands there only.
+ */
 enum rc req_fail_field(struct req *r, enum rc rc, const char *field, enum msg message, int64_t arg0, int64_t arg1);
 /* Notes one bad field and goes on, so that an answer names all of them; req_check() then ends it. */
 void req_invalid(struct req *r, const char *field, enum msg message, int64_t arg0, int64_t arg1);
@@ -84,9 +85,13 @@ MUST_CHECK enum rc req_check(struct req *r);
 /* 429 with Retry-After. */
 enum rc req_too_many(struct req *r, int64_t retry_after_s);
 
+/* Parses a query string or a form body (http_params_parse); RC_BAD_INPUT names the parameter at fault, or `whole` if it is not
+ * known. */
+MUST_CHECK enum rc req_params(struct req *r, struct str raw, const char *whole, struct http_params *out);
 /* A query parameter as UUID, noted as bad if malformed, or if absent and required. True if a value was written. */
 bool req_query_uuid(struct req *r, const char *name, bool required, struct uuid *out);
-/* Sets a cookie: Path=`path`, SameSite=Lax, Secure by setting. max_age_s < 0: a session cookie; 0 with an empty value deletes it. */
+/* Sets a cookie: Path=`path`, SameSite=Lax, Secure by setting. max_age_s < 0: a session cookie; 0 with an empty value deletes it.
+ */
 void req_cookie(struct req *r, const char *name, struct str value, const char *path, int64_t max_age_s, bool http_only);
 
 #endif

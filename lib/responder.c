@@ -1,0 +1,192 @@
+#include "responder.h"
+
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "redis.h"
+#include "session.h"
+#include "storage.h"
+
+enum { LISTEN_FD = 0, KEEP_BYTES = 256 << 10, JWT_KEY_BYTES_MIN = 32, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
+
+struct server {
+    struct app app;
+    struct arena arena;
+    struct buf headers;
+    struct buf out;
+};
+
+static size_t read_body(void *context, char *to, size_t bytes) {
+    FCGX_Request *request = context;
+    int got = FCGX_GetStr(to, bytes < INT_MAX ? (int)bytes : INT_MAX, request->in);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static void put(FCGX_Request *request, struct str bytes) {
+    while (bytes.len > 0) {
+        int part = bytes.len < INT_MAX ? (int)bytes.len : INT_MAX;
+        if (FCGX_PutStr(bytes.ptr, part, request->out) != part) return; /* the front server is gone, and so is the reader */
+        bytes = str_from(bytes.ptr + part, bytes.len - (size_t)part);
+    }
+}
+
+static void serve_one(struct server *s, FCGX_Request *request) {
+    struct req r = {.app = &s->app, .arena = &s->arena, .vars = request->envp, .headers = &s->headers, .out = &s->out};
+    router_handle(&r, &responder.table, (struct body_source){read_body, request});
+    put(request, str_of(arena_printf(&s->arena, "Status: %d\r\n", r.status)));
+    if (r.content_type) put(request, str_of(arena_printf(&s->arena, "Content-Type: %s\r\n", r.content_type)));
+    put(request, buf_str(&s->headers));
+    put(request, STR("\r\n"));
+    put(request, buf_str(&s->out));
+    FCGX_Finish_r(request);
+    FCGX_Free(request, 1); /* a connection kept open would be waited on in place of the listening socket */
+    buf_reset(&s->headers, KEEP_BYTES);
+    buf_reset(&s->out, KEEP_BYTES);
+    arena_reset(&s->arena);
+}
+
+static int watch(int epoll_fd, int fd, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* The stop signals are blocked for good and read from a descriptor, beside the listening socket: so none is missed between a test
+ * and a wait, and none interrupts libfcgi, which takes an interrupted call for a lost connection. */
+static int open_wait(int *stop_fd) {
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    sigprocmask(SIG_BLOCK, &stops, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    *stop_fd = signalfd(-1, &stops, SFD_CLOEXEC);
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (*stop_fd < 0 || epoll_fd < 0 || watch(epoll_fd, *stop_fd, EPOLLIN) != 0) return -1;
+    /* Exclusive: one connection wakes one of the processes that share the socket. */
+    return watch(epoll_fd, LISTEN_FD, EPOLLIN | EPOLLEXCLUSIVE) == 0 ? epoll_fd : -1;
+}
+
+/* False once a stop signal came: it goes before connections, which the other processes take. */
+static bool wait_for_connection(int epoll_fd, int stop_fd) {
+    struct epoll_event events[2];
+    int count = epoll_wait(epoll_fd, events, 2, -1);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.fd == stop_fd) return false;
+    }
+    return true;
+}
+
+static bool has_listening_socket(void) {
+    int listening = 0;
+    socklen_t bytes = sizeof listening;
+    return getsockopt(LISTEN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &bytes) == 0 && listening;
+}
+
+static int serve(struct server *s) {
+    FCGX_Request request;
+    int stop_fd, flags = fcntl(LISTEN_FD, F_GETFL);
+    if (FCGX_Init() != 0 || FCGX_InitRequest(&request, LISTEN_FD, FCGI_FAIL_ACCEPT_ON_INTR) != 0) return EXIT_REFUSED;
+    int epoll_fd = open_wait(&stop_fd);
+    /* Not blocking, since another process may have taken the connection that woke this one. */
+    if (epoll_fd < 0 || flags < 0 || fcntl(LISTEN_FD, F_SETFL, flags | O_NONBLOCK) != 0) return EXIT_REFUSED;
+    while (wait_for_connection(epoll_fd, stop_fd)) {
+        if (FCGX_Accept_r(&request) == 0) serve_one(s, &request);
+    }
+    close(epoll_fd);
+    close(stop_fd);
+    return 0;
+}
+
+static struct session_cache *open_sessions(struct arena *a, const struct conf *conf) {
+    struct session_cache *cache = session_cache_open(arena_printf(a, "%s/run/sessions.shm", conf->data_dir));
+    if (cache) return cache;
+    log_event(LOG_WARN, "session_cache_private", LOG_CSTR("process", responder.name));
+    return session_cache_open(NULL);
+}
+
+static int run(const struct conf *conf) {
+    struct server s = {.app = {.conf = conf}};
+    int status = EXIT_USAGE;
+    arena_init(&s.arena);
+    buf_init(&s.headers);
+    buf_init(&s.out);
+    s.app.sessions = open_sessions(&s.arena, conf);
+    s.app.storage = storage_open(arena_printf(&s.arena, "%s/files", conf->data_dir));
+    s.app.db = db_new(conf->database_url, conf->statement_timeout_ms);
+    s.app.redis = redis_new(conf->redis_url);
+    arena_reset(&s.arena);
+    if (s.app.storage && s.app.sessions) {
+        status = serve(&s);
+    } else {
+        fprintf(stderr, "%s: MOPL_DATA cannot be used: %s\n", responder.name, conf->data_dir);
+    }
+    redis_free(s.app.redis);
+    db_free(s.app.db);
+    storage_close(s.app.storage);
+    session_cache_close(s.app.sessions);
+    buf_fini(&s.out);
+    buf_fini(&s.headers);
+    arena_fini(&s.arena);
+    return status;
+}
+
+static int check_sql(const struct conf *conf) {
+    struct db *db = db_new(conf->database_url, conf->statement_timeout_ms);
+    enum rc own = db_check(db, responder.statements), sessions = db_check(db, session_statements);
+    db_free(db);
+    return own == RC_OK && sessions == RC_OK ? 0 : EXIT_REFUSED;
+}
+
+static enum log_level level_of(const char *name) {
+    static const char *const names[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+    for (enum log_level level = LOG_DEBUG; level <= LOG_ERROR; level++) {
+        if (strcmp(name, names[level]) == 0) return level;
+    }
+    return LOG_INFO;
+}
+
+static int with_conf(bool only_check) {
+    struct conf conf;
+    int status = EXIT_USAGE;
+    if (conf_load(&conf, stderr) != RC_OK) return status;
+    log_init(responder.name, level_of(conf.log_level));
+    if (only_check) {
+        status = check_sql(&conf);
+    } else if (strlen(conf.jwt_key) < JWT_KEY_BYTES_MIN) {
+        fprintf(stderr, "%s: MOPL_JWT_KEY must have %d bytes or more\n", responder.name, JWT_KEY_BYTES_MIN);
+    } else if (!has_listening_socket()) {
+        fprintf(stderr, "%s: descriptor 0 is no listening socket; start it by spawn-fcgi\n", responder.name);
+    } else {
+        status = run(&conf);
+    }
+    conf_fini(&conf);
+    return status;
+}
+
+static int help(FILE *out, int status) {
+    fprintf(out,
+            "Usage: %s [--routes | --check-sql | --help]\n"
+            "Serves the resource group \"%s\" by FastCGI on descriptor 0 until SIGTERM.\n"
+            "  --routes     print the route table\n"
+            "  --check-sql  prepare every statement against the database in use; exit 1 if one does not fit\n",
+            responder.name, responder.name);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    const char *option = argc == 2 ? argv[1] : "";
+    if (argc == 1) return with_conf(false);
+    if (strcmp(option, "--check-sql") == 0) return with_conf(true);
+    if (strcmp(option, "--help") == 0) return help(stdout, 0);
+    if (strcmp(option, "--routes") != 0) return help(stderr, EXIT_USAGE);
+    router_print(&responder.table, stdout);
+    return 0;
+}

@@ -80,3 +80,20 @@ out:
     close(fd);
     return rc;
 }
+
+enum rc file_of_project(struct arena *a, const char *relative, const char **out) {
+    char program[4096];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (len < 0) return RC_NOT_FOUND;
+    struct str folder = str_from(program, (size_t)len);
+    while (folder.len > 0) {
+        while (folder.len > 0 && folder.ptr[folder.len - 1] != '/') folder.len--;
+        const char *path = arena_printf(a, "%.*s%s", (int)folder.len, folder.ptr, relative);
+        if (access(path, F_OK) == 0) {
+            *out = path;
+            return RC_OK;
+        }
+        if (folder.len > 0) folder.len--;
+    }
+    return RC_NOT_FOUND;
+}

@@ -9,6 +9,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "file.h"
+#include "hex.h"
 #include "log.h"
 #include "random.h"
 #include "utf8.h"
@@ -20,11 +21,7 @@ enum { WORD_FIRST = 52, WORD_NEXT = 60, BODY_LINE = 76, TAG_BYTES = 16 };
 static void random_tag(char out[static 2 * TAG_BYTES + 1]) {
     uint8_t bytes[TAG_BYTES];
     random_bytes(bytes, sizeof bytes);
-    for (size_t i = 0; i < TAG_BYTES; i++) {
-        out[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-        out[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
-    }
-    out[2 * TAG_BYTES] = '\0';
+    hex_cstr(bytes, sizeof bytes, out);
 }
 
 static bool control_free(struct str s) {

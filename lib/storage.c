@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "hex.h"
 #include "log.h"
 #include "mem.h"
 #include "random.h"
@@ -37,13 +38,10 @@ void storage_close(struct storage *s) {
 }
 
 struct str storage_key(struct arena *a, const char *kind, const char *extension) {
-    unsigned char bytes[KEY_BYTES];
-    char hex[2 * KEY_BYTES + 1] = {0};
+    uint8_t bytes[KEY_BYTES];
+    char hex[2 * KEY_BYTES + 1];
     random_bytes(bytes, sizeof bytes);
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        hex[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
-    }
+    hex_cstr(bytes, sizeof bytes, hex);
     return str_of(arena_printf(a, "%s/%.2s/%s.%s", kind, hex, hex, extension));
 }
 

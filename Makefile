@@ -52,8 +52,9 @@ $(B)/bin/mopl-batch: $(patsubst %.c,$(B)/%.o,$(wildcard batch/*.c)) $(B)/libmopl
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# Criterion goes before the library: its main is to be found first, not the responders'.
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libmopl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) -lcriterion
+	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
 
 .PHONY: unit
 unit: $(addprefix $(B)/tests/unit/,$(UNIT)) ## compile the unit tests (run one alone: build/release/tests/unit/test_str)

@@ -1,0 +1,566 @@
+/* Connection, statements and transactions. A call is a list of up to three steps (BEGIN, guard, statement), each prepared in the
+ * same round trip if this connection does not know it yet. One known statement alone goes without pipeline mode, which is cheapest.
+ */
+#include "db.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "random.h"
+
+enum {
+    STEPS_MAX = 3,
+    TRANSACTION_RETRIES = 3,
+    CONNECT_PAUSE_MS = 100, /* between attempts while the server is away */
+    ANSWER_SLACK_MS = 5000, /* beyond statement_timeout: then the server is taken for gone */
+};
+
+/* Told by the last trip, beside its rc. */
+enum outcome {
+    TRIP_DONE,   /* the server answered; rc is final */
+    TRIP_LOST,   /* no connection: nothing came back */
+    TRIP_STALE,  /* a prepared statement is unknown or its result type changed: prepare again */
+    TRIP_ROLLED, /* deadlock or serialisation failure: may be tried again */
+};
+
+enum transaction { TX_NONE, TX_PENDING, TX_OPEN, TX_FAILED };
+
+struct step {
+    struct db_stmt *stmt;
+    const struct db_params *params;
+    PGresult *result; /* of the execution; owned until handed on */
+};
+
+struct guard {
+    struct db_stmt *stmt; /* NULL: none pending */
+    struct db_params params;
+    bool (*ok)(void *context, const struct db_rows *rows);
+    void *context;
+};
+
+struct db {
+    char *url;
+    int64_t statement_timeout_ms;
+    PGconn *conn;         /* NULL while there is none */
+    unsigned generation;  /* of the prepared statements on conn; unique in the process */
+    int64_t failed_at_ms; /* last failed connection attempt */
+    bool away;            /* logged as away */
+    enum transaction tx;
+    enum rc tx_rc; /* why TX_FAILED */
+    enum outcome tx_outcome;
+    struct guard guard;
+    struct db_stmt begin;
+    char constraint[64];
+};
+
+static unsigned last_generation;
+
+struct db *db_new(const char *url, int64_t statement_timeout_ms) {
+    struct db *db = mem_zalloc(sizeof *db);
+    size_t bytes = strlen(url) + 1;
+    db->url = memcpy(mem_alloc(bytes), url, bytes);
+    db->statement_timeout_ms = statement_timeout_ms;
+    db->failed_at_ms = INT64_MIN / 2;
+    db->begin = (struct db_stmt){"mopl_begin", "BEGIN", 0};
+    return db;
+}
+
+void db_free(struct db *db) {
+    if (!db) return;
+    PQfinish(db->conn);
+    free(db->url);
+    free(db);
+}
+
+const char *db_constraint(const struct db *db) {
+    return db->constraint;
+}
+
+/* Connection */
+
+static void ignore_notice(void *context, const PGresult *notice) {
+    (void)context;
+    (void)notice;
+}
+
+/* Settings go in the startup packet, behind those of the URL, so they cost no round trip. */
+static void startup_options(const struct db *db, struct buf *out) {
+    PQconninfoOption *given = PQconninfoParse(db->url, NULL);
+    for (PQconninfoOption *o = given; o && o->keyword; o++)
+        if (o->val && strcmp(o->keyword, "options") == 0) buf_addf(out, "%s ", o->val);
+    PQconninfoFree(given);
+    buf_addf(out, "-c plan_cache_mode=force_generic_plan -c timezone=UTC -c jit=off -c statement_timeout=%lld",
+             (long long)db->statement_timeout_ms);
+    buf_add_char(out, '\0');
+}
+
+static PGconn *connect_now(const struct db *db) {
+    struct buf options;
+    buf_init(&options);
+    startup_options(db, &options);
+    char name[64];
+    snprintf(name, sizeof name, "mopl %s", program_invocation_short_name);
+    const char *const keys[] = {"dbname",
+                                "options",
+                                "application_name",
+                                "client_encoding",
+                                "connect_timeout",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "tcp_user_timeout",
+                                NULL};
+    const char *const values[] = {db->url, options.ptr, name, "UTF8", "2", "30", "10", "3", "15000", NULL};
+    PGconn *conn = PQconnectdbParams(keys, values, 1);
+    buf_fini(&options);
+    if (conn) PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    return conn;
+}
+
+static void disconnect(struct db *db) {
+    PQfinish(db->conn);
+    db->conn = NULL;
+}
+
+/* True if there is a connection; while the server is away it is asked at most every CONNECT_PAUSE_MS. */
+static bool connected(struct db *db) {
+    if (db->conn) return true;
+    if (clock_mono_ms() - db->failed_at_ms < CONNECT_PAUSE_MS) return false;
+    PGconn *conn = connect_now(db);
+    if (PQstatus(conn) != CONNECTION_OK) {
+        if (!db->away) log_event(LOG_ERROR, "database_away", LOG_CSTR("error", conn ? PQerrorMessage(conn) : "out of memory"));
+        PQfinish(conn);
+        db->away = true;
+        db->failed_at_ms = clock_mono_ms();
+        return false;
+    }
+    if (db->away) log_event(LOG_INFO, "database_back", LOG_I64("pid", PQbackendPID(conn)));
+    db->away = false;
+    db->conn = conn;
+    db->generation = ++last_generation;
+    return true;
+}
+
+/* Looks for the end of a connection that closed while idle, so that a write is not sent into the void: nothing is readable on a
+ * healthy idle connection but notices, which are taken in on the way. */
+static void drop_if_closed(struct db *db) {
+    for (int i = 0; db->conn && db->tx != TX_OPEN && i < 8; i++) {
+        struct pollfd p = {.fd = PQsocket(db->conn), .events = POLLIN};
+        if (poll(&p, 1, 0) <= 0) return;
+        if (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK) disconnect(db);
+    }
+}
+
+/* A new set of names: everything is prepared again. */
+static void forget_prepared(struct db *db) {
+    PQclear(PQexec(db->conn, "DEALLOCATE ALL"));
+    if (PQstatus(db->conn) != CONNECTION_OK) disconnect(db);
+    db->generation = ++last_generation;
+}
+
+/* Answers */
+
+static bool state_is(const char *state, const char *prefix) {
+    return strncmp(state, prefix, strlen(prefix)) == 0;
+}
+
+/* What an SQLSTATE means to callers. */
+static enum rc rc_of_state(const char *state) {
+    static const struct {
+        const char *prefix;
+        enum rc rc;
+    } MAP[] = {
+        {"23505", RC_CONFLICT},  {"23P01", RC_CONFLICT}, {"23503", RC_NOT_FOUND},   {"23514", RC_BAD_INPUT},
+        {"23502", RC_BAD_INPUT}, {"22", RC_BAD_INPUT},   {"57", RC_UNAVAILABLE},    {"08", RC_UNAVAILABLE},
+        {"53", RC_UNAVAILABLE},  {"40", RC_UNAVAILABLE}, {"55P03", RC_UNAVAILABLE}, {"25006", RC_UNAVAILABLE},
+    };
+    for (size_t i = 0; i < sizeof MAP / sizeof *MAP; i++)
+        if (state_is(state, MAP[i].prefix)) return MAP[i].rc;
+    return RC_INTERNAL;
+}
+
+/* Reads the error of a result; the message itself may quote values, so it is never logged. */
+static enum rc take_error(struct db *db, const PGresult *result, const char *stmt, enum outcome *outcome) {
+    const char *field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *state = field ? field : "";
+    const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    snprintf(db->constraint, sizeof db->constraint, "%s", constraint ? constraint : "");
+    /* Without an SQLSTATE the error is libpq's own: the connection broke. */
+    if (!field || state_is(state, "57P0") || state_is(state, "08")) {
+        *outcome = TRIP_LOST;
+        return RC_UNAVAILABLE;
+    }
+    if (state_is(state, "26000") || state_is(state, "0A000") || state_is(state, "42P05")) *outcome = TRIP_STALE;
+    if (state_is(state, "40001") || state_is(state, "40P01")) *outcome = TRIP_ROLLED;
+    enum rc rc = rc_of_state(state);
+    if (*outcome == TRIP_DONE && (rc == RC_INTERNAL || rc == RC_UNAVAILABLE))
+        log_event(LOG_ERROR, "sql_failed", LOG_CSTR("statement", stmt), LOG_CSTR("sqlstate", state));
+    return rc;
+}
+
+/* Next result, or NULL with *lost set if none will come. Waits in poll(2) itself, so that a server gone silent is given up. */
+static PGresult *next_result(struct db *db, int64_t deadline_ms, bool *lost) {
+    while (PQisBusy(db->conn)) {
+        int64_t left_ms = deadline_ms == 0 ? -1 : deadline_ms - clock_mono_ms();
+        struct pollfd p = {.fd = PQsocket(db->conn), .events = POLLIN};
+        int n = deadline_ms != 0 && left_ms <= 0 ? 0 : poll(&p, 1, (int)left_ms);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0 || !PQconsumeInput(db->conn)) {
+            *lost = true;
+            return NULL;
+        }
+    }
+    return PQgetResult(db->conn);
+}
+
+/* Takes the results of one command up to its NULL, keeping the first error, else the last. Pipeline marks end it as well. */
+static PGresult *command_result(struct db *db, int64_t deadline_ms, bool *lost) {
+    PGresult *kept = NULL;
+    PGresult *result;
+    while (!*lost && (result = next_result(db, deadline_ms, lost)) != NULL) {
+        if (kept && PQresultStatus(kept) == PGRES_FATAL_ERROR) {
+            PQclear(result);
+        } else {
+            PQclear(kept);
+            kept = result;
+        }
+        if (PQresultStatus(kept) == PGRES_PIPELINE_SYNC || PQstatus(db->conn) != CONNECTION_OK) break;
+    }
+    if (PQstatus(db->conn) != CONNECTION_OK) *lost = true;
+    return kept;
+}
+
+/* A round trip */
+
+static bool send_step(struct db *db, const struct step *step) {
+    const struct db_params *p = step->params;
+    return PQsendQueryPrepared(db->conn, step->stmt->name, p ? p->count : 0, p ? p->values : NULL, p ? p->lengths : NULL,
+                               p ? p->formats : NULL, 1) == 1;
+}
+
+static bool send_steps(struct db *db, const struct step *steps, int count) {
+    if (!PQenterPipelineMode(db->conn)) return false;
+    for (int i = 0; i < count; i++) {
+        struct db_stmt *stmt = steps[i].stmt;
+        if (stmt->prepared_on != db->generation && !PQsendPrepare(db->conn, stmt->name, stmt->sql, 0, NULL)) return false;
+        if (!send_step(db, &steps[i])) return false;
+    }
+    return PQpipelineSync(db->conn) == 1;
+}
+
+/* Reads what belongs to step `i`: the answer to its Parse, if one was sent, then that of its execution. */
+static enum rc receive_step(struct db *db, struct step *step, int64_t deadline_ms, enum outcome *outcome) {
+    bool lost = false;
+    bool parsing = step->stmt->prepared_on != db->generation;
+    enum rc rc = RC_OK;
+    for (int part = parsing ? 0 : 1; part < 2 && !lost; part++) {
+        PGresult *result = command_result(db, deadline_ms, &lost);
+        ExecStatusType status = PQresultStatus(result);
+        bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+        if (good && part == 0) step->stmt->prepared_on = db->generation;
+        if (good && part == 1) {
+            step->result = result;
+            continue;
+        }
+        if (result && status == PGRES_FATAL_ERROR) rc = take_error(db, result, step->stmt->name, outcome);
+        /* What follows an error in a pipeline is PGRES_PIPELINE_ABORTED; the error itself has been noted. */
+        if (!good && rc == RC_OK) rc = RC_INTERNAL;
+        PQclear(result);
+    }
+    if (lost) *outcome = TRIP_LOST;
+    return lost ? RC_UNAVAILABLE : rc;
+}
+
+/* Reads up to the end of the pipeline, so that the connection is clean for the next call. */
+static bool leave_pipeline(struct db *db, int64_t deadline_ms) {
+    bool lost = false;
+    for (int i = 0; !lost && i < 2 * STEPS_MAX + 2; i++) {
+        PGresult *result = command_result(db, deadline_ms, &lost);
+        bool synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        PQclear(result);
+        if (synced) return PQexitPipelineMode(db->conn) == 1;
+    }
+    return false;
+}
+
+/* Sends the steps and takes all answers; the connection is dropped unless it is clean afterwards. */
+static enum rc trip(struct db *db, struct step *steps, int count, enum outcome *outcome) {
+    *outcome = TRIP_LOST;
+    if (!connected(db)) return RC_UNAVAILABLE;
+    bool plain = count == 1 && steps[0].stmt->prepared_on == db->generation;
+    bool sent = plain ? send_step(db, &steps[0]) : send_steps(db, steps, count);
+    if (!sent) {
+        disconnect(db);
+        return RC_UNAVAILABLE;
+    }
+    *outcome = TRIP_DONE;
+    int64_t deadline_ms = db->statement_timeout_ms ? clock_mono_ms() + db->statement_timeout_ms + ANSWER_SLACK_MS : 0;
+    enum rc rc = RC_OK;
+    for (int i = 0; i < count && rc == RC_OK && *outcome != TRIP_LOST; i++) rc = receive_step(db, &steps[i], deadline_ms, outcome);
+    if (*outcome != TRIP_LOST && !plain && !leave_pipeline(db, deadline_ms)) {
+        *outcome = TRIP_LOST;
+        rc = RC_UNAVAILABLE;
+    }
+    if (*outcome == TRIP_LOST) disconnect(db);
+    return rc;
+}
+
+static void clear_steps(struct step *steps, int count) {
+    for (int i = 0; i < count; i++) {
+        PQclear(steps[i].result);
+        steps[i].result = NULL;
+    }
+}
+
+static struct db_rows rows_of(PGresult *result) {
+    const char *command = PQcmdStatus(result);
+    int64_t affected = 0;
+    if (*command != 'S') affected = strtoll(PQcmdTuples(result), NULL, 10);
+    return (struct db_rows){result, PQntuples(result), affected};
+}
+
+/* Outside a transaction: may this outcome be tried again? A write that may have reached the server is not. */
+static bool may_repeat(struct db *db, enum outcome outcome, enum db_kind kind, int tries) {
+    if (outcome == TRIP_LOST) return kind == DB_READ && tries == 1;
+    if (outcome == TRIP_STALE) {
+        if (tries > 2) return false;
+        forget_prepared(db);
+        return true;
+    }
+    return outcome == TRIP_ROLLED && tries <= TRANSACTION_RETRIES;
+}
+
+static enum rc fail_transaction(struct db *db, enum rc rc, enum outcome outcome) {
+    db->tx = TX_FAILED;
+    db->tx_rc = rc;
+    db->tx_outcome = outcome;
+    return rc;
+}
+
+/* Shows the guard its rows. It is used up, whatever it says. */
+static enum rc judge_guard(struct db *db, PGresult *result) {
+    struct guard *g = &db->guard;
+    g->stmt = NULL;
+    struct db_rows rows = rows_of(result);
+    return g->ok(g->context, &rows) ? RC_OK : RC_UNAUTHENTICATED;
+}
+
+static void log_unprepared(enum outcome outcome, const char *stmt) {
+    if (outcome == TRIP_STALE)
+        log_event(LOG_ERROR, "sql_failed", LOG_CSTR("statement", stmt), LOG_CSTR("error", "cannot be prepared"));
+}
+
+/* Runs the guard, if pending, and `stmt`, if not NULL; *result is the caller's. */
+static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params, PGresult **result) {
+    db->constraint[0] = '\0';
+    if (db->tx == TX_FAILED) return db->tx_rc;
+    if (db->tx == TX_NONE && kind == DB_WRITE) drop_if_closed(db);
+    struct step steps[STEPS_MAX] = {{0}};
+    enum outcome outcome;
+    enum rc rc;
+    int tries = 0;
+    int count;
+    int guard_at;
+    do {
+        count = 0;
+        guard_at = -1;
+        if (db->tx == TX_PENDING) steps[count++] = (struct step){&db->begin, NULL, NULL};
+        if (db->guard.stmt) {
+            guard_at = count;
+            steps[count++] = (struct step){db->guard.stmt, &db->guard.params, NULL};
+        }
+        if (stmt) steps[count++] = (struct step){stmt, params, NULL};
+        rc = trip(db, steps, count, &outcome);
+        tries++;
+        if (outcome == TRIP_DONE) break;
+        clear_steps(steps, count);
+    } while (db->tx == TX_NONE && may_repeat(db, outcome, kind, tries));
+    if (rc != RC_OK) log_unprepared(outcome, stmt ? stmt->name : "guard");
+    if (outcome == TRIP_DONE && guard_at >= 0 && steps[guard_at].result) {
+        enum rc judged = judge_guard(db, steps[guard_at].result);
+        if (judged != RC_OK) rc = judged;
+    }
+    if (db->tx == TX_PENDING && outcome == TRIP_DONE && steps[0].result) db->tx = TX_OPEN;
+    if (rc == RC_OK && stmt) {
+        *result = steps[count - 1].result;
+        steps[count - 1].result = NULL;
+    }
+    clear_steps(steps, count);
+    if (db->tx != TX_NONE && rc != RC_OK) return fail_transaction(db, rc, outcome);
+    return rc;
+}
+
+static void release_result(void *result) {
+    PQclear(result);
+}
+
+enum rc db_exec(struct db *db, struct arena *a, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params,
+                struct db_rows *rows) {
+    if (rows) *rows = (struct db_rows){NULL, 0, 0};
+    /* Alone, a write would be done before the guard is judged; in a transaction it is rolled back. */
+    if (kind == DB_WRITE && db->tx == TX_NONE && db->guard.stmt) {
+        enum rc guarded = db_guard_run(db, a);
+        if (guarded != RC_OK) return guarded;
+    }
+    PGresult *result = NULL;
+    enum rc rc = run(db, kind, stmt, params, &result);
+    if (rc != RC_OK) return rc;
+    if (rows) {
+        *rows = rows_of(result);
+        arena_defer(a, release_result, result);
+    } else {
+        PQclear(result);
+    }
+    return RC_OK;
+}
+
+void db_guard(struct db *db, struct db_stmt *stmt, const struct db_params *params,
+              bool (*ok)(void *context, const struct db_rows *rows), void *context) {
+    struct guard *g = &db->guard;
+    g->stmt = stmt;
+    g->params = *params;
+    for (int i = 0; i < params->count; i++)
+        if (params->values[i] == params->scratch[i]) g->params.values[i] = g->params.scratch[i];
+    g->ok = ok;
+    g->context = context;
+}
+
+bool db_guard_pending(const struct db *db) {
+    return db->guard.stmt != NULL;
+}
+
+void db_guard_clear(struct db *db) {
+    db->guard.stmt = NULL;
+}
+
+enum rc db_guard_run(struct db *db, struct arena *a) {
+    (void)a; /* nothing of the guard's rows is kept */
+    return db->guard.stmt ? run(db, DB_READ, NULL, NULL, NULL) : RC_OK;
+}
+
+enum rc db_ping(struct db *db) {
+    static struct db_stmt ping = {"mopl_ping", "SELECT 1", 0};
+    PGresult *result = NULL;
+    enum rc rc = run(db, DB_READ, &ping, NULL, &result);
+    PQclear(result);
+    return rc;
+}
+
+/* Transactions */
+
+/* A command of the simple protocol. */
+static enum rc simple(struct db *db, const char *sql, enum outcome *outcome) {
+    PGresult *result = PQexec(db->conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    enum rc rc = RC_OK;
+    *outcome = TRIP_DONE;
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        rc = take_error(db, result, sql, outcome);
+    } else if (strcmp(sql, "COMMIT") == 0 && strcmp(PQcmdStatus(result), "COMMIT") != 0) {
+        rc = RC_INTERNAL;
+    }
+    PQclear(result);
+    if (*outcome == TRIP_LOST || PQstatus(db->conn) != CONNECTION_OK) {
+        *outcome = TRIP_LOST;
+        rc = RC_UNAVAILABLE;
+        disconnect(db);
+    }
+    return rc;
+}
+
+/* Ends the transaction as `rc` of its body says; *again if nothing was committed and the whole may be repeated. */
+static enum rc finish(struct db *db, enum rc rc, bool *again) {
+    enum transaction tx = db->tx;
+    enum outcome outcome = TRIP_DONE;
+    *again = false;
+    db->tx = TX_NONE;
+    if (tx == TX_FAILED) {
+        *again = db->tx_outcome != TRIP_DONE;
+        if (rc == RC_OK || *again) rc = db->tx_rc;
+    }
+    if (tx == TX_PENDING || !db->conn) return rc;
+    if (rc == RC_OK) {
+        rc = simple(db, "COMMIT", &outcome);
+        *again = outcome == TRIP_ROLLED;
+        return rc;
+    }
+    enum rc rolled_back = simple(db, "ROLLBACK", &outcome);
+    if (rolled_back != RC_OK && db->conn) disconnect(db);
+    if (db->conn && tx == TX_FAILED && db->tx_outcome == TRIP_STALE) forget_prepared(db);
+    return rc;
+}
+
+enum rc db_transaction(struct db *db, struct arena *a, enum rc (*body)(void *context), void *context) {
+    (void)a;
+    assert(db->tx == TX_NONE);
+    for (unsigned tries = 0;; tries++) {
+        bool again;
+        drop_if_closed(db);
+        db->tx = TX_PENDING;
+        enum rc rc = finish(db, body(context), &again);
+        if (!again || tries == TRANSACTION_RETRIES || (!db->conn && tries > 0)) return rc;
+        uint8_t noise;
+        random_bytes(&noise, 1);
+        usleep((1000U + noise * 16U) << tries); /* 1 to 5 ms, doubled each time, so that the rivals part */
+    }
+}
+
+enum rc db_script(struct db *db, const char *sql) {
+    enum outcome outcome;
+    if (db->tx == TX_FAILED) return db->tx_rc;
+    drop_if_closed(db);
+    if (!connected(db)) return RC_UNAVAILABLE;
+    enum rc rc = RC_OK;
+    if (db->tx == TX_PENDING) {
+        rc = simple(db, "BEGIN", &outcome);
+        if (rc != RC_OK) return fail_transaction(db, rc, outcome);
+        db->tx = TX_OPEN;
+    }
+    PGresult *result = PQexec(db->conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    outcome = TRIP_DONE;
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) {
+        /* The text is ours, so its message may be shown. */
+        log_event(LOG_ERROR, "sql_script_failed", LOG_CSTR("error", PQresultErrorMessage(result)));
+        rc = take_error(db, result, "script", &outcome);
+    }
+    PQclear(result);
+    if (PQstatus(db->conn) != CONNECTION_OK) {
+        outcome = TRIP_LOST;
+        rc = RC_UNAVAILABLE;
+        disconnect(db);
+    }
+    if (rc != RC_OK && db->tx != TX_NONE) return fail_transaction(db, rc, outcome);
+    return rc;
+}
+
+enum rc db_check(struct db *db, struct db_stmt *const *statements) {
+    if (!connected(db)) return RC_UNAVAILABLE;
+    enum rc rc = RC_OK;
+    for (; *statements; statements++) {
+        struct db_stmt *stmt = *statements;
+        if (stmt->prepared_on == db->generation) continue;
+        PGresult *result = PQprepare(db->conn, stmt->name, stmt->sql, 0, NULL);
+        if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+            stmt->prepared_on = db->generation;
+        } else {
+            fprintf(stderr, "%s: %s", stmt->name, PQresultErrorMessage(result));
+            rc = RC_INTERNAL;
+        }
+        PQclear(result);
+    }
+    return rc;
+}
+
+PGconn *db_connection(struct db *db) {
+    drop_if_closed(db);
+    return connected(db) ? db->conn : NULL;
+}

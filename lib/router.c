@@ -4,9 +4,9 @@
 
 #include "csrf.h"
 #include "json_write.h"
-#include "limits.h"
 #include "log.h"
 #include "mem.h"
+#include "rate_limit.h"
 #include "session.h"
 
 enum { JSON_BYTES_MAX = 1 << 20, FORM_BYTES_MAX = 64 << 10, MULTIPART_EXTRA_BYTES = 1 << 20, REQUESTS_WINDOW_S = 60 };

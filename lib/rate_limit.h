@@ -1,7 +1,7 @@
 /* Rate limits: sliding windows counted in Redis by one script, so all processes and machines share them. While Redis is away each
  * process counts for itself, which is looser but never locks anybody out. Switched off by MOPL_RATE_LIMITS=off. */
-#ifndef MOPL_LIMITS_H
-#define MOPL_LIMITS_H
+#ifndef MOPL_RATE_LIMIT_H
+#define MOPL_RATE_LIMIT_H
 
 #include "req.h"
 

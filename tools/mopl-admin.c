@@ -1,0 +1,283 @@
+/* Administration of accounts from the command line: for the first administrator, and for whoever locked themselves out. */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "db.h"
+#include "log.h"
+#include "password.h"
+#include "utf8.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EMAIL_MIN = 3, EMAIL_MAX = 254, NAME_MIN = 2, NAME_MAX = 50, LINE_BYTES = 1024 };
+
+struct admin {
+    struct arena arena;
+    struct conf conf;
+    struct db *db;
+    const char *command;
+    bool if_none;
+    struct str name;
+    struct str email;
+    struct str hash;
+};
+
+static bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says why on stderr; false, for `return complain(...)`. */
+static bool complain(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("mopl-admin: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return false;
+}
+
+static bool told(enum rc rc) {
+    if (rc) complain("the database refused (%s)", rc_exception_name(rc));
+    return rc == RC_OK;
+}
+
+/* As sign-up stores it: trimmed and in lower case. */
+static bool parse_email(struct admin *ad, const char *text) {
+    struct str given = str_trim(str_of(text));
+    if (!utf8_valid(given) || utf8_length(given) < EMAIL_MIN || utf8_length(given) > EMAIL_MAX) return false;
+    char *email = arena_cstr(&ad->arena, given);
+    int ats = 0;
+    for (char *c = email; *c; c++) {
+        if ((unsigned char)*c <= ' ' || *c == 0x7F || strchr("<>,", *c)) return false;
+        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
+        ats += *c == '@';
+    }
+    ad->email = str_of(email);
+    return ats == 1 && email[0] != '@' && email[given.len - 1] != '@';
+}
+
+/* Passwords */
+
+/* One line of standard input, without echo if a person types it. */
+static bool read_line(struct admin *ad, struct str *out) {
+    char line[LINE_BYTES];
+    struct termios before, quiet;
+    bool person = tcgetattr(STDIN_FILENO, &before) == 0;
+    if (person) {
+        fputs("Password: ", stderr);
+        quiet = before;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    }
+    char *got = fgets(line, sizeof line, stdin);
+    if (person) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        fputc('\n', stderr);
+    }
+    if (!got) return complain("no password on standard input");
+    size_t len = strcspn(line, "\r\n");
+    *out = arena_dup(&ad->arena, str_from(line, len));
+    explicit_bzero(line, sizeof line);
+    return true;
+}
+
+/* Hashes a password that meets the rules of sign-up. */
+static bool take_password(struct admin *ad, struct str password) {
+    if (!utf8_valid(password)) return complain("the password is not valid UTF-8");
+    size_t length = utf8_length(password);
+    if (length < PASSWORD_MIN || length > PASSWORD_MAX)
+        return complain("a password has %d to %d characters", PASSWORD_MIN, PASSWORD_MAX);
+    if (password_is_common(password)) return complain("this password is one of the most common: choose another");
+    if (password_hash(&ad->arena, password, (int)ad->conf.bcrypt_cost, &ad->hash))
+        return complain("the password could not be hashed");
+    return true;
+}
+
+static bool first_password(struct admin *ad) {
+    struct str password = str_of(getenv("MOPL_ADMIN_PASSWORD"));
+    if (password.len == 0 && !read_line(ad, &password)) return false;
+    return take_password(ad, password);
+}
+
+/* create-admin */
+
+static struct db_stmt admins_exist = {"admin_exists", "SELECT EXISTS (SELECT FROM users WHERE role = 'ADMIN')", 0};
+static struct db_stmt find_user = {"admin_find", "SELECT id, role = 'ADMIN', locked FROM users WHERE email = $1::text", 0};
+static struct db_stmt one_at_a_time = {"admin_lock", "SELECT pg_advisory_xact_lock(hashtext('mopl'), hashtext('admin'))", 0};
+static struct db_stmt insert_admin = {
+    "admin_insert",
+    "WITH made AS (INSERT INTO users (id, email, name, role, password_hash) VALUES ($1::uuid, $2::text, $3::text, 'ADMIN', "
+    "$4::text) "
+    "              RETURNING id) "
+    "INSERT INTO audit_log (action, subject_id, details) SELECT 'admin-created', id, '{\"by\": \"mopl-admin\"}' FROM made",
+    0};
+/* A new role ends the sessions, as when an administrator gives it. */
+static struct db_stmt promote = {
+    "admin_promote",
+    "WITH changed AS (UPDATE users SET role = 'ADMIN', locked = false, updated_at = clock_timestamp() WHERE id = $1::uuid "
+    "RETURNING id), "
+    "ended AS (UPDATE sessions SET ended_at = clock_timestamp(), end_reason = 'role' WHERE user_id = $1::uuid AND ended_at IS "
+    "NULL) "
+    "INSERT INTO audit_log (action, subject_id, details) SELECT 'admin-promoted', id, '{\"by\": \"mopl-admin\"}' FROM changed",
+    0};
+static struct db_stmt change_password = {
+    "admin_password",
+    "WITH changed AS (UPDATE users SET password_hash = $2::text, temporary_password_hash = NULL, temporary_password_expires_at = "
+    "NULL, "
+    "                 updated_at = clock_timestamp() WHERE email = $1::text RETURNING id), "
+    "ended AS (UPDATE sessions SET ended_at = clock_timestamp(), end_reason = 'password' "
+    "          WHERE user_id = (SELECT id FROM changed) AND ended_at IS NULL) "
+    "INSERT INTO audit_log (action, subject_id, details) SELECT 'password-set', id, '{\"by\": \"mopl-admin\"}' FROM changed",
+    0};
+
+enum found { FOUND_NOTHING_TO_DO, FOUND_USER, FOUND_NOBODY };
+
+/* What create-admin meets; `id` is written for FOUND_USER. */
+static enum rc look(struct admin *ad, enum found *found, struct uuid *id) {
+    struct db_params p;
+    struct db_rows rows;
+    enum rc rc;
+    if (ad->if_none) {
+        dbp_init(&p);
+        rc = db_exec(ad->db, &ad->arena, DB_READ, &admins_exist, &p, &rows);
+        if (rc) return rc;
+        if (db_bool(&rows, 0, 0)) {
+            *found = FOUND_NOTHING_TO_DO;
+            return RC_OK;
+        }
+    }
+    dbp_init(&p);
+    dbp_text(&p, ad->email);
+    rc = db_exec(ad->db, &ad->arena, DB_READ, &find_user, &p, &rows);
+    if (rc) return rc;
+    *found = FOUND_NOBODY;
+    if (rows.count == 0) return RC_OK;
+    *id = db_uuid(&rows, 0, 0);
+    *found = db_bool(&rows, 0, 1) && !db_bool(&rows, 0, 2) ? FOUND_NOTHING_TO_DO : FOUND_USER;
+    return RC_OK;
+}
+
+static enum rc insert(struct admin *ad) {
+    struct db_params p;
+    dbp_init(&p);
+    dbp_uuid(&p, uuid_v7());
+    dbp_text(&p, ad->email);
+    dbp_text(&p, ad->name);
+    dbp_text(&p, ad->hash);
+    return db_exec(ad->db, &ad->arena, DB_WRITE, &insert_admin, &p, NULL);
+}
+
+/* Looks again under the lock: two that start at once must not both make the first administrator. */
+static enum rc create_locked(void *context) {
+    struct admin *ad = context;
+    struct db_params p;
+    dbp_init(&p);
+    enum rc rc = db_exec(ad->db, &ad->arena, DB_WRITE, &one_at_a_time, &p, NULL);
+    if (rc) return rc;
+    enum found found;
+    struct uuid id;
+    rc = look(ad, &found, &id);
+    if (rc || found == FOUND_NOTHING_TO_DO) return rc;
+    if (found == FOUND_NOBODY) return insert(ad);
+    dbp_init(&p);
+    dbp_uuid(&p, id);
+    return db_exec(ad->db, &ad->arena, DB_WRITE, &promote, &p, NULL);
+}
+
+static bool create_admin(struct admin *ad) {
+    enum found found;
+    struct uuid id;
+    if (!told(look(ad, &found, &id))) return false;
+    if (found == FOUND_NOTHING_TO_DO) {
+        puts(ad->if_none ? "there is an administrator already" : "this account is an administrator already");
+        return true;
+    }
+    if (found == FOUND_NOBODY && !first_password(ad)) return false;
+    if (!told(db_transaction(ad->db, &ad->arena, create_locked, ad))) return false;
+    puts(found == FOUND_NOBODY ? "administrator created" : "the account is an administrator now; its password is unchanged");
+    return true;
+}
+
+/* set-password */
+
+static bool set_password(struct admin *ad) {
+    struct str password;
+    if (!read_line(ad, &password) || !take_password(ad, password)) return false;
+    struct db_params p;
+    struct db_rows rows;
+    dbp_init(&p);
+    dbp_text(&p, ad->email);
+    dbp_text(&p, ad->hash);
+    if (!told(db_exec(ad->db, &ad->arena, DB_WRITE, &change_password, &p, &rows))) return false;
+    if (rows.affected == 0) return complain("there is no such account");
+    puts("password set; all sessions of the account were ended");
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*run)(struct admin *ad);
+} commands[] = {{"create-admin", create_admin}, {"set-password", set_password}};
+
+static void usage(FILE *out) {
+    fputs("usage: mopl-admin create-admin [--if-none] [--name NAME] EMAIL\n"
+          "       mopl-admin set-password EMAIL\n"
+          "create-admin makes an account with the role of administrator, or gives that role to the account there is (and unlocks "
+          "it).\n"
+          "The password of a new account is MOPL_ADMIN_PASSWORD of the environment, else a line of standard input.\n"
+          "  --if-none    do nothing if there is any administrator\n"
+          "  --name NAME  name of a new account (2 to 50 characters)\n"
+          "set-password reads the new password from standard input and ends the account's sessions.\n"
+          "Exit status: 0 done (or nothing to do), 1 failed or refused, 2 bad usage or settings.\n",
+          out);
+}
+
+/* Exit status if the program ends here, else -1. */
+static int parse_arguments(int argc, char **argv, struct admin *ad) {
+    static const struct option options[] = {
+        {"if-none", no_argument, NULL, 'i'}, {"name", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'}, {0}};
+    for (int c = getopt_long(argc, argv, "", options, NULL); c != -1; c = getopt_long(argc, argv, "", options, NULL)) {
+        if (c == 'h') {
+            usage(stdout);
+            return EXIT_SUCCESS;
+        }
+        if (c == '?') {
+            usage(stderr);
+            return EXIT_USAGE;
+        }
+        if (c == 'i') ad->if_none = true;
+        if (c == 'n') ad->name = utf8_valid(str_of(optarg)) ? utf8_trim(str_of(optarg)) : STR("");
+    }
+    size_t name_length = utf8_length(ad->name);
+    bool good = argc - optind == 2 && parse_email(ad, argv[optind + 1]) && name_length >= NAME_MIN && name_length <= NAME_MAX;
+    if (good) ad->command = argv[optind];
+    if (good) return -1;
+    usage(stderr);
+    return EXIT_USAGE;
+}
+
+static int run_command(struct admin *ad) {
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].name, ad->command) != 0) continue;
+        if (conf_load(&ad->conf, stderr)) return EXIT_USAGE;
+        ad->db = db_new(ad->conf.database_url, ad->conf.statement_timeout_ms);
+        int code = commands[i].run(ad) ? EXIT_SUCCESS : EXIT_FAILED;
+        db_free(ad->db);
+        conf_fini(&ad->conf);
+        return code;
+    }
+    usage(stderr);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    struct admin ad = {.name = STR("관리자")};
+    log_init("mopl-admin", LOG_WARN);
+    arena_init(&ad.arena);
+    int code = parse_arguments(argc, argv, &ad);
+    if (code < 0) code = run_command(&ad);
+    arena_fini(&ad.arena);
+    return code;
+}

@@ -20,6 +20,7 @@ LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
 # endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME.
 RESPONDERS := $(filter-out %-%,$(basename $(notdir $(wildcard endpoints/*.c))))
 TOOLS := $(basename $(notdir $(wildcard tools/*.c)))
+SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(basename $(notdir $(wildcard tests/unit/*.c)))
 PROGRAMS := $(addprefix $(B)/bin/,$(RESPONDERS) $(TOOLS)) $(if $(wildcard batch/*.c),$(B)/bin/mopl-batch)
 
@@ -53,7 +54,7 @@ $(B)/bin/mopl-batch: $(patsubst %.c,$(B)/%.o,$(wildcard batch/*.c)) $(B)/libmopl
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # Criterion goes before the library: its main is to be found first, not the responders'.
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libmopl.a
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
 
 .PHONY: unit

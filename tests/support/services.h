@@ -1,0 +1,39 @@
+/* Private PostgreSQL and Redis of a test program: unix sockets in a temporary folder, no TCP, gone with the program even if it is
+ * killed. Run from the project's root. Any failure ends the program with a message. */
+#ifndef MOPL_TEST_SERVICES_H
+#define MOPL_TEST_SERVICES_H
+
+#include <sys/types.h>
+
+struct services {
+    char folder[64];
+    char database_url[256]; /* of database "postgres"; connects as its superuser */
+    char redis_url[128];
+    pid_t postgres; /* 0: not running */
+    pid_t redis;
+    unsigned which;
+};
+
+enum { SERVICE_POSTGRES = 1, SERVICE_REDIS = 2 };
+
+/* Starts those of the bits `which` in a new folder. */
+void services_start(struct services *s, unsigned which);
+/* Stops them by their pids and removes the folder. */
+void services_stop(struct services *s);
+
+/* Down and up again, for tests of lost connections; the addresses stay. The server belongs to the calling process. */
+void services_postgres_down(struct services *s);
+void services_postgres_up(struct services *s);
+void services_redis_down(struct services *s);
+void services_redis_up(struct services *s);
+
+/* For Criterion, whose tests run in processes of their own: services_share(which) in a ReportHook(PRE_ALL) starts one set for the
+ * whole program and services_unshare() in POST_ALL ends it; the tests find the addresses by these. */
+void services_share(unsigned which);
+void services_unshare(void);
+const char *services_redis_url(void);
+/* Makes a database and returns its address (static storage): empty, or with all migrations applied. */
+const char *services_new_database(void);
+const char *services_new_migrated_database(void);
+
+#endif

@@ -156,15 +156,15 @@ static const uint64_t power_of_10[] = {
 };
 
 /* Shortest decimal of a value in [0.001, 1000000) by whole numbers: averages have 16 or 17 digits, and finding them by trial prints
- * cost a page of contents as much as its query. value = m / 2^s, so digits = m * 10^k / 2^s, which 128 bits hold for this range,
- * and it reads back as `value` if it lies within half a step (10^k / 2 in units of 1 / 2^s / 10^k) of it. False if the value is not
- * in the range or is a power of two, whose lower neighbour is nearer. */
+ * costs thirty times as much. value = m / 2^s, so digits = m * 10^k / 2^s, which 128 bits hold for this range, and they read back
+ * as `value` if they lie within half a step of it: 10^k / 2, counted in 1 / (2^s * 10^k). Exactly half cannot be, as it takes more
+ * than 17 digits; powers of two, whose lower neighbour is nearer, are whole or have few digits here. False if the value is not in
+ * the range. */
 static bool shortest_decimal(double value, struct decimal *out) {
     if (!(value >= 0.001 && value < 1e6)) return false;
     int exponent;
     uint64_t m = (uint64_t)ldexp(frexp(value, &exponent), 53);
     int s = 53 - exponent;
-    if (m == UINT64_C(1) << 52) return false;
     int whole_digits = value < 0.01 ? -2 : value < 0.1 ? -1 : 0;
     if (value >= 1) {
         while (value >= (double)power_of_10[whole_digits]) whole_digits++;
@@ -175,7 +175,7 @@ static bool shortest_decimal(double value, struct decimal *out) {
         uint64_t digits = (uint64_t)((exact + ((u128)1 << (s - 1))) >> s);
         u128 printed = (u128)digits << s;
         u128 error = printed > exact ? printed - exact : exact - printed;
-        if (error * 2 > power_of_10[k] || (error * 2 == power_of_10[k] && (m & 1))) continue;
+        if (error * 2 >= power_of_10[k]) continue;
         *out = (struct decimal){digits, k};
         return true;
     }

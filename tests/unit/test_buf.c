@@ -58,6 +58,11 @@ Test(buf, formats_text_longer_than_its_room) {
     cr_assert_eq(b.len, 5000);
     cr_assert_eq(b.ptr[0], '0');
     cr_assert_eq(b.ptr[4999], '7');
+    buf_reset(&b, 100); /* the room is as large as the text: none for the NUL that printf writes */
+    buf_addf(&b, "%0100d", 7);
+    cr_assert_eq(b.len, 100);
+    cr_assert_gt(b.cap, 100);
+    cr_assert_eq(b.ptr[99], '7');
     buf_fini(&b);
 }
 

@@ -62,7 +62,9 @@ Test(json_write, a_document_may_follow_other_text) {
     buf_add_char(&out, '\n');
     jw_array(&out);
     jw_array_end(&out);
-    expect_str(buf_str(&out), "data: {}\n[]");
+    buf_add_char(&out, ',');
+    jw_null(&out);
+    expect_str(buf_str(&out), "data: {}\n[],null");
 }
 
 Test(json_write, absent_text_is_null_and_empty_text_is_not) {

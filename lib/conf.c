@@ -248,7 +248,7 @@ static bool parse_switch(struct str text, bool *on) {
 /* Sets one field from what was given, or from its default; a bad value is reported and the default kept. */
 static void set_field(struct loader *l, size_t at) {
     const struct setting *s = &settings[at];
-    char *field = (char *)&l->conf + s->offset;
+    void *field = (char *)&l->conf + s->offset;
     struct str given = l->values[at];
     if (given.ptr && !is_clean_text(given)) {
         fail(l, at, (struct str){0}, "has control characters or is not UTF-8");
@@ -262,11 +262,11 @@ static void set_field(struct loader *l, size_t at) {
             fail(l, at, given,
                  arena_printf(&l->arena, "must be a whole number from %lld to %lld", (long long)s->min, (long long)s->max));
         }
-        memcpy(field, &value, sizeof value);
+        *(int64_t *)field = value;
     } else {
         bool value = s->default_number;
         if (given.ptr && !parse_switch(given, &value)) fail(l, at, given, "must be on or off");
-        memcpy(field, &value, sizeof value);
+        *(bool *)field = value;
     }
 }
 

@@ -15,8 +15,8 @@ struct uuid {
     uint8_t bytes[16]; /* big-endian, as in the text and in PostgreSQL's binary form */
 };
 
-/* Version 7: 48 bit Unix milliseconds, 12 bit of their fraction, 62 random bits. Strictly rising within a thread unless the clock is set
- * back by more than ten seconds. */
+/* Version 7: 48 bit Unix milliseconds, 12 bit of their fraction, 62 random bits. Strictly rising within a thread, unless the clock
+ * is set back by more than ten seconds. */
 struct uuid uuid_v7(void);
 /* Exactly 8-4-4-4-12 hex digits in either case. */
 bool uuid_parse(struct str text, struct uuid *out);

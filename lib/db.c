@@ -20,7 +20,7 @@ enum {
     STEPS_MAX = 3,
     TRANSACTION_RETRIES = 3,
     CONNECT_PAUSE_MS = 100, /* between attempts while the server is away */
-    ANSWER_SLACK_MS = 5000, /* beyond statement_timeout: then the server is taken for gone */
+    ANSWER_SLACK_MS = 2000, /* beyond statement_timeout: then the server is taken for gone */
 };
 
 /* Told by the last trip, beside its rc. */
@@ -353,11 +353,6 @@ static enum rc judge_guard(struct db *db, PGresult *result) {
     return g->ok(g->context, &rows) ? RC_OK : RC_UNAUTHENTICATED;
 }
 
-static void log_unprepared(enum outcome outcome, const char *stmt) {
-    if (outcome == TRIP_STALE)
-        log_event(LOG_ERROR, "sql_failed", LOG_CSTR("statement", stmt), LOG_CSTR("error", "cannot be prepared"));
-}
-
 /* Runs the guard, if pending, and `stmt`, if not NULL; *result is the caller's. */
 static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params, PGresult **result) {
     db->constraint[0] = '\0';
@@ -383,7 +378,8 @@ static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const
         if (outcome == TRIP_DONE) break;
         clear_steps(steps, count);
     } while (db->tx == TX_NONE && may_repeat(db, outcome, kind, tries));
-    if (rc != RC_OK) log_unprepared(outcome, stmt ? stmt->name : "guard");
+    if (db->tx == TX_NONE && outcome == TRIP_STALE)
+        log_event(LOG_ERROR, "sql_stays_stale", LOG_CSTR("statement", stmt ? stmt->name : "guard"));
     if (outcome == TRIP_DONE && guard_at >= 0 && steps[guard_at].result) {
         enum rc judged = judge_guard(db, steps[guard_at].result);
         if (judged != RC_OK) rc = judged;
@@ -506,7 +502,11 @@ enum rc db_transaction(struct db *db, struct arena *a, enum rc (*body)(void *con
         drop_if_closed(db);
         db->tx = TX_PENDING;
         enum rc rc = finish(db, body(context), &again);
-        if (!again || tries == TRANSACTION_RETRIES || (!db->conn && tries > 0)) return rc;
+        if (!again || (!db->conn && tries > 0)) return rc;
+        if (tries == TRANSACTION_RETRIES) {
+            log_event(LOG_ERROR, "transaction_given_up", LOG_I64("tries", tries + 1));
+            return rc;
+        }
         uint8_t noise;
         random_bytes(&noise, 1);
         usleep((1000U + noise * 16U) << tries); /* 1 to 5 ms, doubled each time, so that the rivals part */

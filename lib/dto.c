@@ -1,13 +1,13 @@
 #include "dto.h"
 
+#include <endian.h>
+
+#include "hex.h"
+
 /* Keys are our own, so nothing needs escaping as a rule; if something does, it is an address and is escaped as one. */
 static bool is_address_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '_' ||
            c == '-';
-}
-
-static void write_hex(char *to, uint64_t value, size_t digits) {
-    for (size_t i = digits; i-- > 0; value >>= 4) to[i] = "0123456789abcdef"[value & 15];
 }
 
 void dto_file_url(struct buf *out, struct str key) {
@@ -17,14 +17,14 @@ void dto_file_url(struct buf *out, struct str key) {
     }
     jw_str(out, STR("/api/files/"));
     out->len--; /* goes on inside the quotes */
-    char *start = buf_reserve(out, 3 * key.len + 1), *to = start;
+    char *start = buf_reserve(out, 3 * key.len + 2), *to = start;
     for (size_t i = 0; i < key.len; i++) {
         char c = key.ptr[i];
         if (is_address_char(c)) {
             *to++ = c;
         } else {
             *to = '%';
-            write_hex(to + 1, (unsigned char)c, 2);
+            hex_cstr(&(uint8_t){(uint8_t)c}, 1, to + 1);
             to += 3;
         }
     }
@@ -46,7 +46,8 @@ static void write_poster_url(struct buf *out, struct uuid id, struct str type, s
     char url[] = "/api/posters/00000000-0000-0000-0000-000000000000.svg?v=0123456789abcdef";
     enum { ID_AT = sizeof "/api/posters/" - 1, VERSION_AT = sizeof url - 1 - 16 };
     uuid_format(id, url + ID_AT);
-    write_hex(url + VERSION_AT, dto_poster_version(type, title), 16);
+    uint64_t version = htobe64(dto_poster_version(type, title));
+    hex_cstr((const uint8_t *)&version, sizeof version, url + VERSION_AT);
     jw_str(out, str_from(url, sizeof url - 1));
 }
 

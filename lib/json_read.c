@@ -128,7 +128,7 @@ bool jr_number(struct req *r, struct json_object *o, const char *name, enum jr_n
         return refuse(r, name, MSG_NOT_NUMBER, 0, 0);
     }
     double number = json_object_get_double(value);
-    if (!(number >= min && number <= max)) return refuse(r, name, MSG_RANGE, llround(min), llround(max));
+    if (!isfinite(number) || number < min || number > max) return refuse(r, name, MSG_RANGE, llround(min), llround(max));
     *out = number;
     return true;
 }

@@ -1,0 +1,152 @@
+/* Contents: the catalogue's list, searched, filtered and sorted, and one content. Administrators' writes are in contents-write.c,
+ * the posters of contents without a picture in contents-poster.c. */
+#include "contents.h"
+
+#include "dto.h"
+#include "page.h"
+#include "responder.h"
+#include "search.h"
+
+/* Queries */
+
+enum { COL_TOTAL, COL_CREATED, COL_CONTENT, COL_RATE = COL_CONTENT + 6, COL_WATCHERS = COL_CONTENT + 8 };
+#define COLUMNS "c.created_at, " DTO_CONTENT_COLUMNS("c")
+
+enum { SORT_CREATED, SORT_WATCHERS, SORT_RATE, SORT_COUNT };
+static const struct page_sort SORTS[SORT_COUNT] = {{"createdAt", PAGE_TIME}, {"watcherCount", PAGE_I64}, {"rate", PAGE_F64}};
+static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_WATCHERS, COL_RATE};
+
+/* The total is read from the counters, the page from the index of its sort key; they meet in one statement, so that a page costs
+ * one round trip and an empty one has its total, too. */
+#define PAGE_SQL(COUNTERS, CONDITION, KEY, TYPE, BEHIND, DIRECTION)                                                           \
+    "SELECT t.total, p.* FROM (SELECT coalesce(sum(n), 0)::bigint AS total FROM counters WHERE name " COUNTERS                \
+    ") t LEFT JOIN (" PAGE_OF("SELECT " COLUMNS " FROM contents c WHERE " CONDITION "(c." KEY ", c.id) " BEHIND " ($1::" TYPE \
+                              ", $2::uuid)"                                                                                   \
+                              " ORDER BY c." KEY " " DIRECTION ", c.id " DIRECTION) ") p ON true"
+#define OF_ALL(...) PAGE_SQL("IN ('contents:movie', 'contents:sport', 'contents:tvSeries')", "", __VA_ARGS__)
+#define OF_TYPE(...) PAGE_SQL("= 'contents:' || $4::text", "c.type = $4::text AND ", __VA_ARGS__)
+
+/* What matches is found once, by its n-grams or tags, and both counted and sorted. $4: the types; without a type filter all of
+ * them, which costs nothing here, since no index is walked by type. */
+#define MATCH_SQL(CONDITION, KEY, TYPE, BEHIND, DIRECTION)                                                               \
+    "WITH m AS MATERIALIZED (SELECT c." KEY " AS key, c.id FROM content_search s JOIN contents c ON c.id = s.content_id" \
+    " WHERE " CONDITION " AND c.type = ANY ($4::text[])) "                                                               \
+    "SELECT t.total, " COLUMNS " FROM (SELECT count(*) AS total FROM m) t LEFT JOIN (" PAGE_OF(                          \
+        "SELECT key, id FROM m WHERE (key, id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY key " DIRECTION              \
+        ", id " DIRECTION) ") p ON true LEFT JOIN contents c ON c.id = p.id ORDER BY p.key " DIRECTION ", p.id " DIRECTION
+#define OF_KEYWORD(...) MATCH_SQL(SEARCH_KEYWORD("s", "5"), __VA_ARGS__)
+#define OF_TAGS(...) MATCH_SQL(SEARCH_TAGS("s", "5"), __VA_ARGS__)
+#define OF_BOTH(...) MATCH_SQL(SEARCH_KEYWORD("s", "5") " AND " SEARCH_TAGS("s", "6"), __VA_ARGS__)
+
+/* [sort][descending] */
+#define LISTS(NAME, SQL)                                                                           \
+    {                                                                                              \
+        {{"contents_" NAME "_created_asc", SQL("created_at", "timestamptz", ">", "ASC"), 0},       \
+         {"contents_" NAME "_created_desc", SQL("created_at", "timestamptz", "<", "DESC"), 0}},    \
+            {{"contents_" NAME "_watchers_asc", SQL("watcher_count", "bigint", ">", "ASC"), 0},    \
+             {"contents_" NAME "_watchers_desc", SQL("watcher_count", "bigint", "<", "DESC"), 0}}, \
+        {                                                                                          \
+            {"contents_" NAME "_rate_asc", SQL("average_rating", "float8", ">", "ASC"), 0}, {      \
+                "contents_" NAME "_rate_desc", SQL("average_rating", "float8", "<", "DESC"), 0     \
+            }                                                                                      \
+        }                                                                                          \
+    }
+static struct db_stmt of_all[SORT_COUNT][2] = LISTS("all", OF_ALL);
+static struct db_stmt of_type[SORT_COUNT][2] = LISTS("type", OF_TYPE);
+static struct db_stmt of_keyword[SORT_COUNT][2] = LISTS("keyword", OF_KEYWORD);
+static struct db_stmt of_tags[SORT_COUNT][2] = LISTS("tags", OF_TAGS);
+static struct db_stmt of_both[SORT_COUNT][2] = LISTS("both", OF_BOTH);
+
+static struct db_stmt get_content = {
+    "contents_get",
+    "SELECT " DTO_CONTENT_COLUMNS("c") " FROM contents c WHERE c.id = $1::uuid",
+    0,
+};
+
+/* Handlers */
+
+const struct str content_types[CONTENT_TYPES] = {{"movie", 5}, {"tvSeries", 8}, {"sport", 5}};
+
+bool content_type_known(struct str text) {
+    for (size_t i = 0; i < CONTENT_TYPES; i++) {
+        if (str_eq(text, content_types[i])) return true;
+    }
+    return false;
+}
+
+struct filter {
+    struct str type;    /* absent: all */
+    struct str keyword; /* absent: none */
+    struct search_tags tags;
+};
+
+static enum rc parse_list(struct req *r, struct page *page, struct filter *f) {
+    page_parse(r, SORTS, SORT_COUNT, page);
+    f->type = http_param(&r->query, "typeEqual");
+    if (f->type.ptr && !content_type_known(f->type)) req_invalid(r, "typeEqual", MSG_NOT_ONE_OF, 0, 0);
+    f->keyword = search_keyword(r, "keywordLike");
+    f->tags = search_tags(r, "tagsIn");
+    return req_check(r);
+}
+
+static void write_content(struct buf *out, const struct db_rows *rows, int row) {
+    dto_content(out, rows, row, COL_CONTENT);
+}
+
+/* The statements for what is asked; their parameters from $4 on are added. */
+static struct db_stmt (*choose(struct req *r, const struct filter *f, struct db_params *p))[2] {
+    bool tagged = f->tags.count > 0;
+    if (!f->keyword.ptr && !tagged) {
+        if (f->type.ptr) dbp_text(p, f->type);
+        return f->type.ptr ? of_type : of_all;
+    }
+    dbp_text_array(p, r->arena, f->type.ptr ? &f->type : content_types, f->type.ptr ? 1 : CONTENT_TYPES);
+    if (f->keyword.ptr) dbp_text(p, f->keyword);
+    if (tagged) dbp_text_array(p, r->arena, f->tags.items, f->tags.count);
+    return !tagged ? of_keyword : f->keyword.ptr ? of_both : of_tags;
+}
+
+static enum rc list(struct req *r) {
+    struct page page;
+    struct filter f;
+    struct db_params p;
+    struct db_rows rows;
+    enum rc rc = parse_list(r, &page, &f);
+    if (rc != RC_OK) return rc;
+    dbp_init(&p);
+    page_params(&p, &page);
+    struct db_stmt(*statements)[2] = choose(r, &f, &p);
+    rc = db_exec(r->app->db, r->arena, DB_READ, &statements[page.sort][page.descending], &p, &rows);
+    if (rc != RC_OK) return rc;
+    page_write(r, &page, &rows, (struct page_columns){COL_TOTAL, COL_CONTENT, SORT_COLUMNS[page.sort]}, write_content);
+    return RC_OK;
+}
+
+static enum rc get(struct req *r) {
+    struct db_params p;
+    struct db_rows rows;
+    dbp_init(&p);
+    dbp_uuid(&p, r->path_ids[0]);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &get_content, &p, &rows);
+    if (rc != RC_OK) return rc;
+    if (rows.count == 0) return req_fail(r, RC_NOT_FOUND, MSG_CONTENT_NOT_FOUND);
+    dto_content(r->out, &rows, 0, 0);
+    return RC_OK;
+}
+
+#define EACH(LISTS) &LISTS[0][0], &LISTS[0][1], &LISTS[1][0], &LISTS[1][1], &LISTS[2][0], &LISTS[2][1]
+static struct db_stmt *const STATEMENTS[] = {
+    EACH(of_all),          EACH(of_type),         EACH(of_keyword),      EACH(of_tags),         EACH(of_both), &get_content,
+    &contents_insert_stmt, &contents_update_stmt, &contents_delete_stmt, &contents_poster_stmt, NULL,
+};
+
+static const struct route ROUTES[] = {
+    {HTTP_GET, "/api/contents", AUTH_USER, 0, 200, list},
+    {HTTP_POST, "/api/contents", AUTH_ADMIN, ROUTE_MULTIPART, 201, contents_create},
+    {HTTP_GET, "/api/contents/{contentId}", AUTH_USER, 0, 200, get},
+    {HTTP_PATCH, "/api/contents/{contentId}", AUTH_ADMIN, ROUTE_MULTIPART, 200, contents_change},
+    {HTTP_DELETE, "/api/contents/{contentId}", AUTH_ADMIN, 0, 200, contents_delete},
+    {HTTP_GET, "/api/posters/{contentId}.svg", AUTH_ANYONE, ROUTE_PUBLIC_CACHE, 200, contents_poster},
+};
+
+const struct responder responder = {"contents", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <openssl/sha.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -70,6 +71,7 @@ static bool parse_tcp(struct redis *r, struct str rest) {
 
 struct redis *redis_new(const char *url) {
     struct redis *r = mem_zalloc(sizeof *r);
+    signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL */
     arena_init(&r->arena);
     r->failed_at_ms = INT64_MIN / 2;
     struct str text = arena_dup(&r->arena, str_of(url));

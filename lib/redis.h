@@ -1,5 +1,5 @@
-/* Redis by hiredis: one connection a process, opened on first use; a cache and a lease table, never the truth. While it is away calls
- * return RC_UNAVAILABLE at once and a new connection is tried at most once a second; one log line per change of state. */
+/* Redis by hiredis: one connection a process, opened on first use; a cache and a lease table, never the truth. While it is away
+ * calls return RC_UNAVAILABLE at once and a new connection is tried at most once a second; one log line per change of state. */
 #ifndef MOPL_REDIS_H
 #define MOPL_REDIS_H
 
@@ -13,7 +13,7 @@ struct redis;
 
 enum { REDIS_TIMEOUT_MS = 250 };
 
-/* `url`: redis://[:password@]host[:port][/db] or unix:/path[?db=N]. Never NULL. */
+/* `url`: redis://[[user]:password@]host[:port][/db] or unix:/path[?db=N]. Never NULL. The process ignores SIGPIPE from then on. */
 struct redis *redis_new(const char *url);
 void redis_free(struct redis *r);
 /* Runs one command of binary-safe arguments; `*reply` is the arena's and may be NULL if unwanted. An error reply is RC_INTERNAL. */
@@ -23,7 +23,7 @@ struct redis_script {
     const char *source;
     char sha[41];
 };
-MUST_CHECK enum rc redis_eval(struct redis *r, struct arena *a, struct redis_script *script, const struct str *keys, size_t key_count,
-                              const struct str *args, size_t arg_count, redisReply **reply);
+MUST_CHECK enum rc redis_eval(struct redis *r, struct arena *a, struct redis_script *script, const struct str *keys,
+                              size_t key_count, const struct str *args, size_t arg_count, redisReply **reply);
 
 #endif

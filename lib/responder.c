@@ -59,17 +59,19 @@ static int watch(int epoll_fd, int fd, uint32_t events) {
 }
 
 /* The stop signals are blocked for good and read from a descriptor, beside the listening socket: so none is missed between a test
- * and a wait, and none interrupts libfcgi, which takes an interrupted call for a lost connection. */
-static int open_wait(int *stop_fd) {
+ * and a wait, and none interrupts libfcgi, which takes an interrupted call for a lost connection. -1 if the system refuses. */
+static int open_stop(void) {
     sigset_t stops;
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
     signal(SIGPIPE, SIG_IGN);
-    *stop_fd = signalfd(-1, &stops, SFD_CLOEXEC);
+    return sigprocmask(SIG_BLOCK, &stops, NULL) == 0 ? signalfd(-1, &stops, SFD_CLOEXEC) : -1;
+}
+
+static int open_wait(int stop_fd) {
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (*stop_fd < 0 || epoll_fd < 0 || watch(epoll_fd, *stop_fd, EPOLLIN) != 0) return -1;
+    if (stop_fd < 0 || epoll_fd < 0 || watch(epoll_fd, stop_fd, EPOLLIN) != 0) return -1;
     /* Exclusive: one connection wakes one of the processes that share the socket. */
     return watch(epoll_fd, LISTEN_FD, EPOLLIN | EPOLLEXCLUSIVE) == 0 ? epoll_fd : -1;
 }
@@ -90,18 +92,17 @@ static bool has_listening_socket(void) {
     return getsockopt(LISTEN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &bytes) == 0 && listening;
 }
 
-static int serve(struct server *s) {
+static int serve(struct server *s, int stop_fd) {
     FCGX_Request request;
-    int stop_fd, flags = fcntl(LISTEN_FD, F_GETFL);
+    int flags = fcntl(LISTEN_FD, F_GETFL);
     if (FCGX_Init() != 0 || FCGX_InitRequest(&request, LISTEN_FD, FCGI_FAIL_ACCEPT_ON_INTR) != 0) return EXIT_REFUSED;
-    int epoll_fd = open_wait(&stop_fd);
+    int epoll_fd = open_wait(stop_fd);
     /* Not blocking, since another process may have taken the connection that woke this one. */
     if (epoll_fd < 0 || flags < 0 || fcntl(LISTEN_FD, F_SETFL, flags | O_NONBLOCK) != 0) return EXIT_REFUSED;
     while (wait_for_connection(epoll_fd, stop_fd)) {
         if (FCGX_Accept_r(&request) == 0) serve_one(s, &request);
     }
     close(epoll_fd);
-    close(stop_fd);
     return 0;
 }
 
@@ -114,7 +115,7 @@ static struct session_cache *open_sessions(struct arena *a, const struct conf *c
 
 static int run(const struct conf *conf) {
     struct server s = {.app = {.conf = conf}};
-    int status = EXIT_USAGE;
+    int status = EXIT_USAGE, stop_fd = open_stop();
     arena_init(&s.arena);
     buf_init(&s.headers);
     buf_init(&s.out);
@@ -124,7 +125,7 @@ static int run(const struct conf *conf) {
     s.app.redis = redis_new(conf->redis_url);
     arena_reset(&s.arena);
     if (s.app.storage && s.app.sessions) {
-        status = serve(&s);
+        status = serve(&s, stop_fd);
     } else {
         fprintf(stderr, "%s: MOPL_DATA cannot be used: %s\n", responder.name, conf->data_dir);
     }
@@ -135,6 +136,7 @@ static int run(const struct conf *conf) {
     buf_fini(&s.out);
     buf_fini(&s.headers);
     arena_fini(&s.arena);
+    close(stop_fd);
     return status;
 }
 
@@ -143,6 +145,12 @@ static int check_sql(const struct conf *conf) {
     enum rc own = db_check(db, responder.statements), sessions = db_check(db, session_statements);
     db_free(db);
     return own == RC_OK && sessions == RC_OK ? 0 : EXIT_REFUSED;
+}
+
+/* As psql takes them: for EXPLAIN and for benchmarks. */
+static int print_sql(void) {
+    for (struct db_stmt *const *stmt = responder.statements; *stmt; stmt++) printf("PREPARE %s AS %s;\n", (*stmt)->name, (*stmt)->sql);
+    return 0;
 }
 
 static enum log_level level_of(const char *name) {
@@ -173,10 +181,11 @@ static int with_conf(bool only_check) {
 
 static int help(FILE *out, int status) {
     fprintf(out,
-            "Usage: %s [--routes | --check-sql | --help]\n"
+            "Usage: %s [--routes | --check-sql | --sql | --help]\n"
             "Serves the resource group \"%s\" by FastCGI on descriptor 0 until SIGTERM.\n"
             "  --routes     print the route table\n"
-            "  --check-sql  prepare every statement against the database in use; exit 1 if one does not fit\n",
+            "  --check-sql  prepare every statement against the database in use; exit 1 if one does not fit\n"
+            "  --sql        print every statement, as psql takes it\n",
             responder.name, responder.name);
     return status;
 }
@@ -185,6 +194,7 @@ int main(int argc, char **argv) {
     const char *option = argc == 2 ? argv[1] : "";
     if (argc == 1) return with_conf(false);
     if (strcmp(option, "--check-sql") == 0) return with_conf(true);
+    if (strcmp(option, "--sql") == 0) return print_sql();
     if (strcmp(option, "--help") == 0) return help(stdout, 0);
     if (strcmp(option, "--routes") != 0) return help(stderr, EXIT_USAGE);
     router_print(&responder.table, stdout);

@@ -5,7 +5,7 @@
 #include "json_read.h"
 #include "page.h"
 #include "responder.h"
-#include "utf8.h"
+#include "search.h"
 
 enum { TITLE_MAX = 255, DESCRIPTION_MAX = 2000 };
 
@@ -27,10 +27,12 @@ enum {
 #define PLAYLIST_COLUMNS                                                                                                \
     "p.id, p.updated_at, p.subscriber_count, p.title, p.description, s.user_id IS NOT NULL, " DTO_USER_SUMMARY_COLUMNS( \
         "u") ", " DTO_CONTENT_COLUMNS("c")
-/* What is shown of the playlists row `p` beside its own columns. */
-#define PLAYLIST_JOINS(CALLER)                                                                     \
-    " LEFT JOIN users u ON u.id = p.owner_id"                                                      \
-    " LEFT JOIN playlist_subscriptions s ON s.user_id = " CALLER "::uuid AND s.playlist_id = p.id" \
+/* What is shown of the playlists row `p` beside its own columns. LIMIT 1 keeps the planner from reading all subscriptions of the
+ * caller. */
+#define PLAYLIST_JOINS(CALLER)                                                               \
+    " LEFT JOIN users u ON u.id = p.owner_id"                                                \
+    " LEFT JOIN LATERAL (SELECT user_id FROM playlist_subscriptions WHERE user_id = " CALLER \
+    "::uuid AND playlist_id = p.id LIMIT 1) s ON true"                                       \
     " LEFT JOIN playlist_contents e ON e.playlist_id = p.id LEFT JOIN contents c ON c.id = e.content_id"
 #define CONTENT_ORDER "e.added_at, e.content_id"
 
@@ -69,15 +71,13 @@ static const int SORT_COLUMNS[SORT_COUNT] = {COL_UPDATED, COL_SUBSCRIBERS};
 
 /* Filters; their parameters follow from $5 on in this order. */
 enum { FILTER_KEYWORD = 1, FILTER_OWNER = 2, FILTER_SUBSCRIBER = 4, FILTER_COUNT = 8 };
-#define OF_KEYWORD                                                                                                 \
-    "JOIN playlist_search d ON d.playlist_id = p.id AND d.grams @> (SELECT mopl_query_grams(mopl_fold($5::text)))" \
-    " AND strpos(d.doc, (SELECT mopl_fold($5::text))) > 0 "
+#define OF_KEYWORD "JOIN playlist_search d ON d.playlist_id = p.id AND " SEARCH_KEYWORD("d", "5") " "
 #define OF_OWNER(N) "WHERE p.owner_id = $" N "::uuid"
 #define OF_SUBSCRIBER(N) "JOIN playlist_subscriptions f ON f.playlist_id = p.id AND f.user_id = $" N "::uuid "
 
 /* [filters][sort][descending] */
 static struct db_stmt lists[FILTER_COUNT][SORT_COUNT][2] = {
-    LISTS("all", LIST_SQL, "mopl_total('playlists')", ""),
+    LISTS("all", LIST_SQL, "(SELECT mopl_total('playlists'))", ""),
     LISTS("k", MATCH_SQL, OF_KEYWORD),
     LISTS("o", LIST_SQL, "coalesce((SELECT playlist_count FROM users WHERE id = $5::uuid), 0)", "owner_id = $5::uuid AND "),
     LISTS("ko", MATCH_SQL, OF_KEYWORD OF_OWNER("6")),
@@ -243,7 +243,7 @@ static enum rc list(struct req *r) {
     struct page page;
     struct uuid owner_id, subscriber_id;
     page_parse(r, SORTS, SORT_COUNT, &page);
-    struct str keyword = utf8_trim(http_param(&r->query, "keywordLike"));
+    struct str keyword = search_keyword(r, "keywordLike");
     bool by_owner = req_query_uuid(r, "ownerIdEqual", false, &owner_id);
     bool by_subscriber = req_query_uuid(r, "subscriberIdEqual", false, &subscriber_id);
     enum rc rc = req_check(r);
@@ -254,7 +254,7 @@ static enum rc list(struct req *r) {
     page_params(&p, &page);
     dbp_uuid(&p, r->caller.user_id);
     unsigned filters = 0;
-    if (keyword.len > 0) {
+    if (keyword.ptr) {
         filters |= FILTER_KEYWORD;
         dbp_text(&p, keyword);
     }

@@ -52,7 +52,8 @@ test('a content without a picture shows a generated poster', async () => {
     const { text } = await stranger.call('getPoster', { path: { contentId: made.id }, search: made.thumbnailUrl.replace(/^[^?]*/, '') });
     assert.match(text, /<svg[\s>]/);
     assert.doesNotMatch(text, /<b>|<script/);
-    await stranger.expect(200, 'getPoster', { path: { contentId: made.id } });
+    const { headers } = await stranger.call('getPoster', { path: { contentId: made.id } });
+    await stranger.expect(304, 'getPoster', { path: { contentId: made.id }, headers: { 'If-None-Match': headers.etag } });
     await admin.expect(200, 'deleteContent', { path: { contentId: made.id } });
     await stranger.expect(404, 'getPoster', { path: { contentId: made.id } });
 });

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
-# MODE=release (default) | san (ASan + UBSan) | cov is chosen by the goals that need it; each has its own folder under build/.
+# MODE=release (default) | san (ASan + UBSan) | fuzz | cov is chosen by the goals that need it; each has its own folder under build/.
 MODE ?= release
 B := build/$(MODE)
 
@@ -10,19 +10,32 @@ PG_INC := $(shell pg_config --includedir 2>/dev/null)
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CFLAGS_san := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_san := -fsanitize=address,undefined
+LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
 CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS_$(MODE)) -iquote lib $(if $(PG_INC),-isystem $(PG_INC)) -MMD -MP
 LDFLAGS := $(LDFLAGS_$(MODE))
 LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm
 
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
 # endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME.
-RESPONDERS := $(filter-out %-%,$(basename $(notdir $(wildcard endpoints/*.c))))
+RESPONDERS := $(foreach r,$(basename $(notdir $(wildcard endpoints/*.c))),$(if $(findstring -,$(r)),,$(r)))
 TOOLS := $(basename $(notdir $(wildcard tools/*.c)))
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(basename $(notdir $(wildcard tests/unit/*.c)))
 PROGRAMS := $(addprefix $(B)/bin/,$(RESPONDERS) $(TOOLS)) $(if $(wildcard batch/*.c),$(B)/bin/mopl-batch)
+
+.PHONY: run
+run: deps ## install, build, start, load the demo catalogue; prints the address and the administrator's sign-in
+	@$(MAKE) --silent -j$$(nproc) build viewer
+	@scripts/run.sh
+
+.PHONY: deps deps-test
+deps: ## install the Debian packages that building and serving need (root or sudo; nothing if they are there)
+	@scripts/install.sh run
+deps-test: ## as deps, and those of the tests and checks
+	@scripts/install.sh test
 
 .PHONY: build
 build: $(PROGRAMS) ## compile everything that runs
@@ -57,7 +70,59 @@ $(B)/bin/mopl-batch: $(patsubst %.c,$(B)/%.o,$(wildcard batch/*.c)) $(B)/libmopl
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
 
+# The viewer of the API documentation at /docs/.
+VIEWER := build/vendor/swagger-ui
+.PHONY: viewer
+viewer: $(VIEWER)/.installed ## install Swagger UI
+$(VIEWER)/.installed: docs/viewer/requirements.txt
+	@rm -rf $(VIEWER) $(VIEWER).new
+	@mkdir -p $(@D)
+	python3 -m pip --disable-pip-version-check install --quiet --root-user-action ignore --no-deps --no-compile --require-hashes \
+		--target $(VIEWER).new -r $<
+	@cp $(VIEWER).new/flask_swagger_ui/dist/* $(VIEWER)/
+	@rm -rf $(VIEWER).new
+	@touch $@
+
 .PHONY: unit
 unit: $(addprefix $(B)/tests/unit/,$(UNIT)) ## compile the unit tests (run one alone: build/release/tests/unit/test_str)
+
+# Fuzzers (libFuzzer, clang): inputs found on the way stay in the build folder; tests/fuzz/corpus holds the seeds.
+FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_RUNS ?= 1000000
+
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libmopl.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: fuzz fuzz-run
+fuzz: ## run each fuzzer FUZZ_RUNS times (1,000,000)
+	+$(MAKE) MODE=fuzz CC=clang-14 fuzz-run
+fuzz-run: $(addprefix $(B)/tests/fuzz/,$(FUZZERS))
+	@set -e; for f in $(FUZZERS); do found=$(B)/corpus/$$f; mkdir -p $$found; echo "== $$f"; \
+	  $(B)/tests/fuzz/$$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=$(B)/ $$found tests/fuzz/corpus/$${f#fuzz_}; done
+
+SOURCES := $(wildcard lib/*.c endpoints/*.c tools/*.c batch/*.c tests/*/*.c)
+
+.PHONY: format
+format: ## lay out all C files (clang-format)
+	clang-format -i $(SOURCES) $(wildcard */*.h tests/*/*.h)
+
+# What each of the three checkers says of every file; the first finding fails the goal.
+.PHONY: analyze
+analyze: deps-test compile_commands.json ## check with gcc -fanalyzer, clang-tidy, cppcheck and shellcheck
+	@$(MAKE) --silent -j$$(nproc) -k B=build/analyze EXTRA_CFLAGS=-fanalyzer build
+	clang-format --dry-run -Werror $(SOURCES) $(wildcard */*.h tests/*/*.h)
+	printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p .
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
+		-Ilib -j $$(nproc) $(SOURCES)
+	shellcheck mopl scripts/*.sh
+
+compile_commands.json: Makefile $(SOURCES) ## for editors and clang-tidy
+	@for f in $(SOURCES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f '$(CC) $(CFLAGS) -c '$$f; done | \
+		sed -e '1s/^/[/' -e '$$s/,$$/]/' >$@
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

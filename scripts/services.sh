@@ -1,0 +1,215 @@
+# Sourced by mopl: how each service is started, judged ready, restarted and ended.
+# shellcheck shell=bash
+
+pg_bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+
+# Responders are the programs of the build that are no tools.
+responder_names() {
+  local file
+  for file in "$bin"/*; do
+    if [ -x "$file" ] && [[ ${file##*/} != mopl-* ]]; then echo "${file##*/}"; fi
+  done
+}
+
+expected_services() {
+  [ -e "$MOPL_DATA/postgres" ] && echo postgres
+  [ -e "$run/redis" ] && echo redis
+  responder_names
+  echo lighttpd
+}
+
+# PostgreSQL and Redis, unless their addresses are set; both start at the same time.
+start_stores() {
+  if [ "$mopl_private_database" = on ]; then start_postgres; fi
+  if [ "$mopl_private_redis" = on ]; then start_redis; else rm -rf "$run/redis"; fi
+  if [ "$mopl_private_database" = on ] && ! await 60 postgres_settled; then fail_service postgres; fi
+  if [ "$mopl_private_redis" = on ] && ! await 10 redis_settled; then fail_service redis; fi
+}
+
+fail_service() { show_log "$1"; stop_all; die "$1 did not start"; }
+
+# Made aside and renamed, so that a folder of that name is complete.
+make_cluster() {
+  local folder=$MOPL_DATA/postgres
+  "${as_service[@]}" rm -rf "$folder.new"
+  step postgres "$pg_bin/initdb" --pgdata "$folder.new" --username mopl --auth trust --encoding UTF8 --locale C.UTF-8 \
+    --data-checksums --no-sync --no-instructions
+  step postgres sh -c 'echo "create database mopl;" | "$1" --single -D "$2" -F postgres' _ "$pg_bin/postgres" "$folder.new"
+  sync -f "$MOPL_DATA"
+  mv "$folder.new" "$folder"
+}
+
+# Reachable by its socket only, in a folder that only the services' user may enter.
+start_postgres() {
+  local folder=$MOPL_DATA/postgres
+  [ -x "$pg_bin/postgres" ] || die "PostgreSQL is not installed: scripts/install.sh run"
+  [ -d "$folder" ] || make_cluster
+  running postgres && return
+  if [ -r "$folder/postmaster.pid" ] && ! is_ours "$(head -n 1 "$folder/postmaster.pid")"; then rm -f "$folder/postmaster.pid"; fi
+  launch postgres "$pg_bin/postgres" -D "$folder" -k "$run" -c listen_addresses= -c unix_socket_permissions=0700 \
+    -c shared_buffers=128MB -c max_connections=200 -c jit=off -c wal_compression=on -c random_page_cost=1.1 \
+    -c synchronous_commit=on -c log_timezone=UTC -c timezone=UTC
+}
+
+# Ready, or ended: then it is started again, for the processes of a killed server need a moment to let go of its memory.
+postgres_settled() {
+  local lines
+  if running postgres; then
+    [ -r "$MOPL_DATA/postgres/postmaster.pid" ] || return 1
+    mapfile -t lines <"$MOPL_DATA/postgres/postmaster.pid" && [[ ${lines[7]:-} == ready* ]]
+  else
+    sleep 0.2
+    running postgres || start_postgres
+    false
+  fi
+}
+
+# A cache and a table of leases: nothing of it is kept on disk.
+start_redis() {
+  "${as_service[@]}" mkdir -p -m 700 "$run/redis"
+  running redis && return
+  rm -f "$run/redis.sock"
+  launch redis redis-server --port 0 --unixsocket "$run/redis.sock" --unixsocketperm 700 --dir "$run/redis" --save "" \
+    --appendonly no --maxmemory 64mb --maxmemory-policy volatile-ttl --daemonize no
+}
+
+redis_settled() { running redis && [ -S "$run/redis.sock" ]; }
+
+# spawn-fcgi makes the socket, which multiwatch holds and its workers share; a worker ends with its multiwatch, however that ends.
+# A worker that dies is replaced; the many retries count only those that die within a second of their start.
+start_responder() {  # NAME
+  running "$1" && return
+  [ ! -e "$run/$1.sock" ] || end_strays "$1"
+  launch "$1" spawn-fcgi -n -s "$run/$1.sock" -b 4096 -M 0600 -- \
+    "$(type -P multiwatch)" -f "$MOPL_WORKERS" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
+}
+
+# A socket that is left over may have workers left over, who outlived their multiwatch.
+end_strays() {  # NAME
+  local stray
+  for stray in $(pgrep -f "$bin/$1\$"); do
+    is_ours "$stray" && [ "$stray" != "$$" ] || continue
+    kill -TERM "$stray" 2>/dev/null && await 5 gone "$stray" || kill -KILL "$stray" 2>/dev/null || true
+  done
+  rm -f "$run/$1.sock"
+}
+
+# Responders and the front server, until the API answers.
+start_front() {  # RESPONDERS
+  local name
+  for name; do start_responder "$name"; done
+  if running lighttpd; then
+    grep -qx "var.port = $MOPL_PORT" "$run/lighttpd.conf" || die "it runs on another MOPL_PORT: end it first (mopl down)"
+  else
+    write_front_configuration
+    launch lighttpd lighttpd -D -f "$run/lighttpd.conf"
+  fi
+  await 30 front_settled "$@" && running lighttpd && return
+  for name in "$@" lighttpd; do running "$name" && answers "$name" || show_log "$name"; done
+  stop_all
+  die "the API did not answer at $address"
+}
+
+# It answers, or there is nothing left to wait for.
+front_settled() { ! running lighttpd || answers "$@"; }
+
+# True when each of these responders answers a request, whatever it thinks of it.
+answers() {  # RESPONDERS
+  local name urls=()
+  for name; do
+    case "$name" in
+      lighttpd) ;;
+      auth) urls+=(-o /dev/null "$address/api/health") ;;
+      watching_sessions) urls+=(-o /dev/null "$address/api/users/none/watching-sessions") ;;
+      *) urls+=(-o /dev/null "$address/api/$name") ;;
+    esac
+  done
+  [ "${#urls[@]}" -eq 0 ] || curl -s --noproxy '*' -m 5 -w '%{http_code}\n' "${urls[@]}" |
+    awk '$1 == 0 || $1 >= 500 { bad = 1 } END { exit bad }'
+}
+
+# What the front server cannot know by itself: see lighttpd/lighttpd.conf.
+write_front_configuration() {
+  local web_root=${MOPL_WEB_ROOT:-$project/lighttpd/site} max_fds hsts=
+  [ -r "$web_root/index.html" ] || die "MOPL_WEB_ROOT: there is no index.html in $web_root" 2
+  max_fds=$(ulimit -Hn)
+  [ "$max_fds" != unlimited ] && [ "$max_fds" -le 65536 ] || max_fds=65536
+  [ "$MOPL_SECURE_COOKIES" = off ] || hsts='"Strict-Transport-Security" => "max-age=31536000; includeSubDomains"'
+  write_error_pages
+  cat <<EOT | "${as_service[@]}" tee "$run/lighttpd.conf" >/dev/null
+# Written by mopl.
+var.conf = "$project/lighttpd"
+var.project = "$project"
+var.data = "$MOPL_DATA"
+var.web_root = "$web_root"
+var.listen = "${MOPL_LISTEN}"
+var.port = $MOPL_PORT
+var.max_fds = $max_fds
+var.max_connections = $((max_fds / 3))
+var.hsts = ( $hsts )
+var.site_csp = "default-src 'self'; script-src 'self'$(script_hashes "$web_root/index.html"); style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+include var.conf + "/lighttpd.conf"
+EOT
+}
+
+# The inline scripts of a page as CSP sources, one after another. Browsers hash them with line ends normalised.
+script_hashes() {  # FILE
+  perl -0777 -ne 's/\r\n?/\n/g; s/<!--.*?-->//gs;
+    while (/<script\b(?![^>]*\ssrc\s*=)[^>]*>(.*?)<\/script\s*>/gis) { print unpack("H*", $1), "\n" if length $1 }' "$1" |
+    while read -r hex; do printf " 'sha256-%s'" "$(perl -e 'print pack("H*", $ARGV[0])' "$hex" | openssl dgst -sha256 -binary | base64)"; done
+}
+
+write_error_pages() {
+  "${as_service[@]}" awk -F '\t' -v folder="$run/errors" '
+    function page(language, message) {
+      file = folder "/" language "." $1 ".html"
+      printf "{\"exceptionName\":\"%s\",\"message\":\"%s\",\"details\":{}}\n", $2, message >file
+      close(file)
+    }
+    /^[0-9]/ { page("ko", $3); page("en", $4); types = types "\"." $1 ".html\" => \"application/json\", " }
+    END { print "mimetype.assign += ( " types ")" >(folder "/types.conf") }
+  ' "$project/lighttpd/errors.tsv"
+}
+
+# Nothing is refused: multiwatch holds the socket while its workers are replaced one by one, and lighttpd hands its own over.
+restart_service() {  # NAME PID
+  local child
+  case "$1" in
+    postgres) stop postgres INT 60; start_stores ;;
+    redis) stop redis TERM 10; start_stores ;;
+    lighttpd)
+      write_front_configuration
+      lighttpd -tt -f "$run/lighttpd.conf" || die "the front server's configuration is wrong; it goes on with the former one"
+      kill -USR1 "$2"
+      await 10 answers auth || { show_log lighttpd; die "the API does not answer at $address"; }
+      ;;
+    *)
+      [ -x "$bin/$1" ] || die "$bin/$1 is missing: build first (make)"
+      for child in $(children "$2"); do
+        kill -TERM "$child" 2>/dev/null || true
+        await 15 replaced "$child" "$2" || die "worker $child of $1 does not end"
+      done
+      mark_log "$1" restart
+      await 10 answers "$1" || { show_log "$1"; die "$1 does not answer"; }
+      ;;
+  esac
+}
+
+replaced() {  # OLD PARENT
+  ! kill -0 "$1" 2>/dev/null && [ "$(children "$2" | wc -w)" -ge "$MOPL_WORKERS" ]
+}
+
+# The front first, so that requests under way still find their responders; PostgreSQL last.
+stop_all() {
+  local file name names=()
+  stop lighttpd INT 15
+  for file in "$run"/*.pid; do
+    name=${file##*/}
+    name=${name%.pid}
+    case "$name" in lighttpd | redis | postgres | '*') ;; *) names+=("$name") ;; esac
+  done
+  for name in "${names[@]}"; do if running "$name"; then kill -TERM "$pid" 2>/dev/null || true; fi; done
+  for name in "${names[@]}"; do stop "$name" TERM 10; done
+  stop redis TERM 10
+  stop postgres INT 60
+}

@@ -1,0 +1,119 @@
+# Sourced by mopl: where the programs and data are, the settings, and as whom services run.
+# shellcheck shell=bash
+
+bin=$(realpath -m "${MOPL_BIN:-$project/build/release/bin}")
+export -n MOPL_BIN
+# The default folder belongs to the project, wherever mopl is called from. Other relative names are the caller's.
+export MOPL_DATA=${MOPL_DATA:-$project/var}
+MOPL_DATA=$(realpath -ms "$MOPL_DATA")
+run=$MOPL_DATA/run
+first_start=
+
+find_program() { [ -x "$bin/$1" ] || die "$bin/$1 is missing: build first (make)"; }
+
+# The settings as shell variables. They are not exported: the programs read settings.env themselves, so that a restart takes its changes.
+load_settings() {
+  local exported
+  find_program mopl-conf
+  exported=$("$bin/mopl-conf" --export) || exit 2
+  eval "$exported"
+  run=$MOPL_DATA/run
+  cd "$project" || exit
+  choose_user
+  case "$MOPL_LISTEN" in
+    0.0.0.0) host=127.0.0.1 ;;
+    :: | ::1) host='[::1]' ;;
+    *:*) host="[$MOPL_LISTEN]" ;;
+    *) host=$MOPL_LISTEN ;;
+  esac
+  address=http://$host:$MOPL_PORT
+}
+
+# What was set in the environment of `mopl up` holds for what runs, unless this command's environment says otherwise.
+adopt_environment() {
+  local word words
+  running lighttpd || return 0
+  { mapfile -d '' -t words <"/proc/$pid/environ"; } 2>/dev/null || return 0
+  for word in "${words[@]}"; do
+    if [[ $word =~ ^(MOPL_[A-Z0-9_]+)= ]] && [ -z "${!BASH_REMATCH[1]+set}" ]; then export "${word?}"; fi
+  done
+}
+
+# For commands that only look at or end what runs, also with broken settings or programs.
+locate_data() {
+  cd "$project" || exit
+  choose_user
+}
+
+# Started as root, services run as the data folder's owner, or as the user mopl for a new one; else as whoever starts them.
+choose_user() {
+  as_service=()
+  service_user=$(id -un)
+  if [ "$EUID" -ne 0 ]; then
+    [ ! -e "$MOPL_DATA" ] || [ -O "$MOPL_DATA" ] ||
+      die "$MOPL_DATA belongs to $(stat -c %U "$MOPL_DATA"): use its owner or root, or another MOPL_DATA"
+    return
+  fi
+  service_user=mopl
+  [ ! -d "$MOPL_DATA" ] || [ -O "$MOPL_DATA" ] || service_user=$(stat -c %U "$MOPL_DATA")
+  id -u "$service_user" >/dev/null 2>&1 || die "there is no user $service_user to run the services as: scripts/install.sh run makes it"
+  local group capabilities=
+  group=$(id -g "$service_user")
+  as_service=(setpriv --reuid "$service_user" --regid "$group" --init-groups --no-new-privs)
+  [ "${MOPL_PORT:-8080}" -ge 1024 ] || capabilities=,+net_bind_service
+  with_capabilities "$capabilities"
+  # A project or data folder below e.g. /root is closed to other users; the services may then read, not write, past that.
+  reachable || { with_capabilities "$capabilities,+dac_read_search" && reachable; } ||
+    die "user $service_user cannot read $project or $MOPL_DATA: put them below a folder open to all (chmod a+x its parents), or start MOPL as an ordinary user"
+}
+
+with_capabilities() {  # LIST, each with a comma before it
+  [ -n "$1" ] || return 0
+  as_service=("${as_service[@]:0:6}" --inh-caps "-all$1" --ambient-caps "-all$1" --no-new-privs)
+}
+
+reachable() {
+  local folder=$MOPL_DATA
+  while [ ! -e "$folder" ]; do folder=$(dirname "$folder"); done
+  "${as_service[@]}" test -r "$project/lighttpd/lighttpd.conf" -a -x "$folder/." 2>/dev/null &&
+    { [ ! -e "$bin/mopl-conf" ] || "${as_service[@]}" test -x "$bin/mopl-conf"; }
+}
+
+# Makes MOPL_DATA and its folders, private to the services' user, who also gets what root may have left there.
+use_data_folder() {
+  local folder
+  if [ ! -d "$MOPL_DATA" ]; then
+    mkdir -p "$MOPL_DATA" || die "MOPL_DATA: cannot make $MOPL_DATA"
+    chmod 700 "$MOPL_DATA"
+    [ "$EUID" -ne 0 ] || chown "$service_user:" "$MOPL_DATA"
+  fi
+  "${as_service[@]}" mkdir -p -m 700 "$run" "$run/uploads" "$run/deflate" "$run/errors" "$MOPL_DATA/logs" "$MOPL_DATA/files" ||
+    die "MOPL_DATA: $service_user cannot write to $MOPL_DATA"
+}
+
+generated() { openssl rand -base64 "$1" | tr -d '\n=' | tr '+/' '-_'; }
+
+# At first start writes settings.env with a key and a password, unless they are given; reads the settings again then.
+first_secrets() {
+  local file=$MOPL_DATA/settings.env
+  [ -e "$file" ] && [ -n "$MOPL_JWT_KEY" ] && [ -n "$MOPL_ADMIN_PASSWORD" ] && return
+  [ -e "$file" ] || first_start=yes
+  {
+    if [ -e "$file" ]; then cat "$file"; else echo "# Settings of this instance: NAME=value a line, see \`mopl config\`. The environment goes first. Keep it private."; fi
+    [ -n "$MOPL_JWT_KEY" ] || echo "MOPL_JWT_KEY=$(generated 48)"
+    [ -n "$MOPL_ADMIN_PASSWORD" ] || echo "MOPL_ADMIN_PASSWORD=$(generated 15)"
+  } | "${as_service[@]}" sh -c 'umask 077; cat >"$1.new" && mv "$1.new" "$1"' _ "$file"
+  load_settings
+}
+
+# Whoever has the port now, it is not this instance.
+check_port() {
+  if (exec 3<>"/dev/tcp/${host//[\[\]]/}/$MOPL_PORT") 2>/dev/null; then
+    die "port $MOPL_PORT of $host is taken by another program: end that, or set MOPL_PORT to a free one"
+  fi
+}
+
+seconds_since() {  # EPOCHREALTIME before
+  local us=$((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}))
+  printf '%d.%d' $((us / 1000000)) $((us / 100000 % 10))
+}

@@ -1,0 +1,34 @@
+/* Query strings and forms, path segments, cookies and header parameters: the input is taken as each of them. */
+#include "fuzz.h"
+#include "utf8.h"
+
+static bool is_clean(struct str text) {
+    return text.ptr && utf8_valid(text) && memchr(text.ptr, '\0', text.len) == NULL;
+}
+
+static void parse_params(struct arena *a, struct str input) {
+    struct http_params params;
+    if (!http_params_parse(a, input, &params)) {
+        fuzz_check(!params.fault_name.ptr || is_clean(params.fault_name));
+        return;
+    }
+    fuzz_check(params.count <= HTTP_PARAMS_MAX);
+    for (size_t i = 0; i < params.count; i++) fuzz_check(is_clean(params.items[i].name) && is_clean(params.items[i].value));
+    struct str value;
+    for (size_t at = 0; http_param_next(&params, "a", &at, &value);) fuzz_check(value.len > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct str input = str_from((const char *)data, size), segment;
+    struct arena arena;
+    arena_init(&arena);
+    parse_params(&arena, input);
+    if (http_segment_decode(&arena, input, &segment)) fuzz_check(is_clean(segment) && segment.len <= size);
+    struct str cookie = http_cookie(input, STR("a"));
+    fuzz_check(!cookie.ptr || fuzz_within(cookie, input));
+    struct str param = http_header_param(&arena, input, STR("a"));
+    fuzz_check(param.len <= size);
+    (void)http_media_is(input, STR("application/json"));
+    arena_fini(&arena);
+    return 0;
+}

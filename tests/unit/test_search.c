@@ -1,0 +1,233 @@
+/* Search: parameters of a request, and what the conditions find in a private PostgreSQL. */
+#include "search.h"
+
+#include "../support/fixture.h"
+#include "../support/services.h"
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
+    (void)tests;
+    services_share(SERVICE_POSTGRES);
+}
+ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
+    (void)stats;
+    services_unshare();
+}
+
+static struct fixture f;
+static struct db *db;
+static void setup(void) {
+    fixture_init(&f);
+}
+static void setup_database(void) {
+    fixture_init(&f);
+    db = db_new(services_new_migrated_database(), 10000);
+}
+static void teardown(void) {
+    db_free(db);
+    fixture_fini(&f);
+}
+TestSuite(search_request, .init = setup, .fini = teardown);
+TestSuite(search_sql, .init = setup_database, .fini = teardown, .timeout = 60);
+
+static bool named(const char *field) {
+    return f.r.field_error_count == 1 && str_eq(f.r.field_errors[0].field, str_of(field));
+}
+
+/* Parameters */
+
+Test(search_request, keyword_is_trimmed) {
+    fixture_query(&f, "keywordLike=%20%ED%95%B4%EB%A6%AC+%E3%80%80");
+    cr_assert(str_eq(search_keyword(&f.r, "keywordLike"), STR("해리")));
+    cr_assert_null(search_keyword(&f.r, "emailLike").ptr);
+    cr_assert_eq(f.r.field_error_count, 0);
+}
+
+Test(search_request, white_space_is_no_keyword) {
+    fixture_query(&f, "a=&b=+%09%0a&c=%E3%80%80%C2%A0");
+    cr_assert_null(search_keyword(&f.r, "a").ptr);
+    cr_assert_null(search_keyword(&f.r, "b").ptr);
+    cr_assert_null(search_keyword(&f.r, "c").ptr);
+}
+
+Test(search_request, keyword_length_is_counted_in_characters) {
+    struct buf query;
+    buf_init(&query);
+    buf_add(&query, STR("k="));
+    for (int i = 0; i < SEARCH_KEYWORD_MAX; i++) buf_add(&query, STR("%ED%95%B4"));
+    f.r.query = (struct http_params){0};
+    cr_assert_eq(req_params(&f.r, buf_str(&query), "query", &f.r.query), RC_OK);
+    cr_assert_eq(search_keyword(&f.r, "k").len, SEARCH_KEYWORD_MAX * 3);
+    cr_assert_eq(f.r.field_error_count, 0);
+    buf_add(&query, STR("x"));
+    cr_assert_eq(req_params(&f.r, buf_str(&query), "query", &f.r.query), RC_OK);
+    search_keyword(&f.r, "k");
+    cr_assert(named("k"));
+    buf_fini(&query);
+}
+
+Test(search_request, tags_are_taken_whole) {
+    fixture_query(&f, "tagsIn[]=a,b&tagsIn%5B%5D=%EC%95%A1%EC%85%98&tagsIn=c&tagsIn=&other=d");
+    struct search_tags tags = search_tags(&f.r, "tagsIn");
+    cr_assert_eq(tags.count, 3);
+    cr_assert(str_eq(tags.items[0], STR("a,b")));
+    cr_assert(str_eq(tags.items[1], STR("액션")));
+    cr_assert(str_eq(tags.items[2], STR("c")));
+    cr_assert_eq(search_tags(&f.r, "absent").count, 0);
+}
+
+Test(search_request, at_most_a_hundred_tags) {
+    char query[2048] = "t=0";
+    for (int i = 1; i < SEARCH_TAGS_MAX; i++) sprintf(query + strlen(query), "&t=%d", i);
+    fixture_query(&f, query);
+    cr_assert_eq(search_tags(&f.r, "t").count, SEARCH_TAGS_MAX);
+    cr_assert_eq(f.r.field_error_count, 0);
+    strcat(query, "&t=more");
+    fixture_query(&f, query);
+    cr_assert_eq(search_tags(&f.r, "t").count, SEARCH_TAGS_MAX);
+    cr_assert(named("t"));
+}
+
+Test(search_request, a_tag_has_at_most_64_characters) {
+    char query[512] = "t=";
+    for (int i = 0; i < SEARCH_TAG_MAX; i++) strcat(query, "%C3%A9");
+    fixture_query(&f, query);
+    search_tags(&f.r, "t");
+    cr_assert_eq(f.r.field_error_count, 0);
+    strcat(query, "x");
+    fixture_query(&f, query);
+    search_tags(&f.r, "t");
+    cr_assert(named("t"));
+}
+
+/* Conditions */
+
+static struct db_stmt add = {
+    "add",
+    "INSERT INTO contents (id, type, title, description, tags) VALUES ($1::uuid, 'movie', $2::text, $3::text, $4::text[])",
+    0,
+};
+static struct db_stmt by_keyword = {"by_keyword", "SELECT count(*) FROM content_search s WHERE " SEARCH_KEYWORD("s", "1"), 0};
+static struct db_stmt by_tags = {"by_tags", "SELECT count(*) FROM content_search s WHERE " SEARCH_TAGS("s", "1"), 0};
+
+static void content(const char *title, const char *description, const char *tag) {
+    struct db_params p;
+    struct str tags[] = {str_of(tag)};
+    dbp_init(&p);
+    dbp_uuid(&p, uuid_v7());
+    dbp_text(&p, str_of(title));
+    dbp_text(&p, str_of(description));
+    dbp_text_array(&p, &f.arena, tags, 1);
+    cr_assert_eq(db_exec(db, &f.arena, DB_WRITE, &add, &p, NULL), RC_OK);
+}
+
+static int64_t found_text(struct str keyword) {
+    struct db_params p;
+    struct db_rows rows;
+    dbp_init(&p);
+    dbp_text(&p, keyword);
+    cr_assert_eq(db_exec(db, &f.arena, DB_READ, &by_keyword, &p, &rows), RC_OK);
+    return db_i64(&rows, 0, 0);
+}
+
+static int64_t found(const char *keyword) {
+    return found_text(str_of(keyword));
+}
+
+static int64_t tagged(const char *a, const char *b) {
+    struct db_params p;
+    struct db_rows rows;
+    struct str tags[] = {str_of(a), str_of(b)};
+    dbp_init(&p);
+    dbp_text_array(&p, &f.arena, tags, b ? 2 : 1);
+    cr_assert_eq(db_exec(db, &f.arena, DB_READ, &by_tags, &p, &rows), RC_OK);
+    return db_i64(&rows, 0, 0);
+}
+
+Test(search_sql, every_part_of_a_text_is_found) {
+    static const char *const title = "해리 포터와 Ｍagic-ストーン 3.5%";
+    content(title, "", "없음");
+    struct str rest = str_of(title);
+    while (rest.len > 0) {
+        /* Every substring from here, character by character; one of blanks alone is none (search_keyword trims it away). */
+        for (size_t end = 1; end <= rest.len; end++) {
+            bool whole = end == rest.len || ((unsigned char)rest.ptr[end] & 0xc0) != 0x80;
+            struct str part = str_from(rest.ptr, end);
+            if (!whole || str_trim(part).len == 0) continue;
+            cr_assert_eq(found_text(part), 1, "\"%.*s\"", (int)part.len, part.ptr);
+        }
+        size_t step = 1;
+        while (step < rest.len && ((unsigned char)rest.ptr[step] & 0xc0) == 0x80) step++;
+        rest = str_from(rest.ptr + step, rest.len - step);
+    }
+    cr_assert_eq(found("해포"), 0);
+    cr_assert_eq(found("리포"), 0);
+    cr_assert_eq(found("포터  와"), 0);
+}
+
+Test(search_sql, case_and_width_do_not_matter) {
+    content("Ｐｉｒａｔｅｓ of İstanbul ﬁne", "ｶﾞﾝﾀﾞﾑ Straße", "SF");
+    cr_assert_eq(found("pirates OF"), 1);
+    cr_assert_eq(found("ＰＩＲＡＴＥＳ"), 1);
+    cr_assert_eq(found("ガンダム"), 1);
+    cr_assert_eq(found("FINE"), 1);
+    cr_assert_eq(found("straße"), 1);
+    cr_assert_eq(found("ｓｆ"), 1);
+    /* Korean typed in parts and composed are one. */
+    content("한글", "", "x");
+    cr_assert_eq(found("\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab\xe1\x84\x80\xe1\x85\xb3\xe1\x86\xaf"), 1);
+}
+
+Test(search_sql, signs_are_literal) {
+    content("100% a_b c\\d", "'; DROP TABLE contents; --", "x.y*");
+    content("1000 aXb cd", "", "xzy");
+    cr_assert_eq(found("0%"), 1);
+    cr_assert_eq(found("a_b"), 1);
+    cr_assert_eq(found("c\\d"), 1);
+    cr_assert_eq(found("%"), 1);
+    cr_assert_eq(found("_"), 1);
+    cr_assert_eq(found("\\"), 1);
+    cr_assert_eq(found("x.y*"), 1);
+    cr_assert_eq(found("'; drop table contents; --"), 1);
+    cr_assert_eq(found("{}"), 0);
+}
+
+Test(search_sql, title_description_and_tags_stay_apart) {
+    content("abc", "def", "ghi");
+    cr_assert_eq(found("def"), 1);
+    cr_assert_eq(found("ghi"), 1);
+    cr_assert_eq(found("cd"), 0);
+    cr_assert_eq(found("fg"), 0);
+}
+
+Test(search_sql, single_characters_between_blanks) {
+    content("a b cd", "", "x");
+    cr_assert_eq(found("a"), 1);
+    cr_assert_eq(found("a b"), 1);
+    cr_assert_eq(found("b c"), 1);
+    cr_assert_eq(found("b d"), 0);
+    cr_assert_eq(found("d"), 1);
+}
+
+Test(search_sql, long_keywords_are_compared_whole) {
+    char text[300] = "";
+    for (int i = 0; i < 100; i++) sprintf(text + strlen(text), "%d ", i);
+    content("x", text, "x");
+    cr_assert_eq(found_text(str_trim(str_of(text))), 1);
+    text[strlen(text) - 2] = 'y';
+    cr_assert_eq(found_text(str_trim(str_of(text))), 0);
+    struct buf endless;
+    buf_init(&endless);
+    for (int i = 0; i < SEARCH_KEYWORD_MAX; i++) buf_add(&endless, STR("해"));
+    cr_assert_eq(found_text(buf_str(&endless)), 0);
+    buf_fini(&endless);
+}
+
+Test(search_sql, tags_match_whole_and_folded) {
+    content("a", "", "액션");
+    content("b", "", "Sci-Fi, 1990");
+    cr_assert_eq(tagged("액션", NULL), 1);
+    cr_assert_eq(tagged("액", NULL), 0);
+    cr_assert_eq(tagged("sci-fi, 1990", NULL), 1);
+    cr_assert_eq(tagged("Ｓci-fi, 1990", "액션"), 2);
+    cr_assert_eq(tagged("Sci-Fi", "1990"), 0);
+}

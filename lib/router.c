@@ -251,7 +251,7 @@ static void finish(struct req *r, const struct route *route, enum rc rc) {
     bool cacheable = rc == RC_OK && route && route->flags & ROUTE_PUBLIC_CACHE;
     if (rc != RC_OK) {
         write_error(r, rc);
-    } else if (r->status == 0) {
+    } else if (route && r->status == 0) {
         r->status = route->success;
     }
     if (rc == RC_INTERNAL) {

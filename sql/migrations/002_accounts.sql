@@ -29,6 +29,15 @@ CREATE INDEX users_by_email ON users (email, id);
 CREATE INDEX users_by_created ON users (created_at, id);
 CREATE INDEX users_by_locked ON users (locked, id);
 CREATE INDEX users_by_role ON users (role, id);
+-- The few who are administrators or locked are listed without walking past everybody else.
+CREATE INDEX users_admins_by_name ON users (name, id) WHERE role = 'ADMIN';
+CREATE INDEX users_admins_by_email ON users (email, id) WHERE role = 'ADMIN';
+CREATE INDEX users_admins_by_created ON users (created_at, id) WHERE role = 'ADMIN';
+CREATE INDEX users_admins_by_locked ON users (locked, id) WHERE role = 'ADMIN';
+CREATE INDEX users_locked_by_name ON users (name, id) WHERE locked;
+CREATE INDEX users_locked_by_email ON users (email, id) WHERE locked;
+CREATE INDEX users_locked_by_created ON users (created_at, id) WHERE locked;
+CREATE INDEX users_locked_by_role ON users (role, id) WHERE locked;
 CREATE INDEX users_by_follower_count ON users (follower_count, id);
 CREATE INDEX users_email_grams ON users USING gin (mopl_grams(mopl_fold(email)));
 

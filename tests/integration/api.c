@@ -198,6 +198,27 @@ struct answer api_multipart(struct person *p, const char *method, const char *pa
     return a;
 }
 
+struct answer api_send(struct person *p, const char *method, const char *path, const char *const *headers, struct str body) {
+    struct exchange x;
+    begin(&x, p->curl, p, method, path);
+    for (; headers && *headers; headers++) add_header(&x, *headers);
+    if (strcmp(method, "HEAD") == 0) curl_easy_setopt(p->curl, CURLOPT_NOBODY, 1L);
+    if (body.ptr) {
+        curl_easy_setopt(p->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+        curl_easy_setopt(p->curl, CURLOPT_POSTFIELDS, body.ptr);
+    }
+    return perform(&x);
+}
+
+struct str api_header(struct answer a, const char *name) {
+    struct str rest = a.head;
+    while (rest.ptr) {
+        struct str value = str_cut(&rest, '\n');
+        if (str_eq_nocase(str_cut(&value, ':'), str_of(name))) return str_trim(value);
+    }
+    return (struct str){0};
+}
+
 /* People and contents */
 
 void api_visitor(struct person *out) {
@@ -331,6 +352,20 @@ struct api_list api_walk(struct person *p, const char *id_path, const char *path
     return list;
 }
 
+static int compare(struct json_object *a, struct json_object *b, const char *key_path) {
+    if (json_object_is_type(api_at(a, key_path), json_type_string)) return strcmp(api_text(a, key_path), api_text(b, key_path));
+    double x = api_number(a, key_path), y = api_number(b, key_path);
+    return (x > y) - (x < y);
+}
+
+void api_expect_order(struct api_list list, const char *key_path, const char *id_path, bool descending) {
+    for (size_t i = 1; i < list.count; i++) {
+        int order = compare(list.items[i - 1], list.items[i], key_path);
+        if (order == 0) order = compare(list.items[i - 1], list.items[i], id_path);
+        cr_assert(descending ? order > 0 : order < 0, "items %zu and %zu are out of order by %s", i - 1, i, key_path);
+    }
+}
+
 /* Members */
 
 static bool find(struct json_object *json, const char *path, struct json_object **out) {
@@ -395,19 +430,32 @@ bool api_is_null(struct json_object *json, const char *path) {
 
 /* Database */
 
-int64_t api_sql(const char *sql, ...) {
+static const char *ask(const char *sql) {
     static const char *const keys[] = {"dbname", NULL};
     const char *const values[] = {setting("MOPL_TEST_DATABASE_URL"), NULL};
+    PGconn *conn = PQconnectdbParams(keys, values, 1);
+    PGresult *result = PQexec(conn, sql);
+    cr_assert(PQntuples(result) == 1 && PQnfields(result) == 1, "%s: %s", sql, PQerrorMessage(conn));
+    const char *value = arena_cstr(&memory, str_of(PQgetvalue(result, 0, 0)));
+    PQclear(result);
+    PQfinish(conn);
+    return value;
+}
+
+int64_t api_sql(const char *sql, ...) {
     va_list args;
     va_start(args, sql);
     const char *full = format_text(sql, args);
     va_end(args);
-    PGconn *conn = PQconnectdbParams(keys, values, 1);
-    PGresult *result = PQexec(conn, full);
     int64_t value = 0;
-    bool good = PQntuples(result) == 1 && str_to_i64(str_of(PQgetvalue(result, 0, 0)), &value);
-    cr_assert(good, "%s: %s", full, PQerrorMessage(conn));
-    PQclear(result);
-    PQfinish(conn);
+    cr_assert(str_to_i64(str_of(ask(full)), &value), "no integer: %s", full);
     return value;
+}
+
+const char *api_sql_text(const char *sql, ...) {
+    va_list args;
+    va_start(args, sql);
+    const char *full = format_text(sql, args);
+    va_end(args);
+    return ask(full);
 }

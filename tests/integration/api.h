@@ -50,6 +50,11 @@ struct answer api_patch(struct person *p, const char *body, const char *path, ..
 struct answer api_multipart(struct person *p, const char *method, const char *path, const char *request, const char *file_part,
                             struct str file);
 
+/* A request as it is: further header lines (NULL-ended; "Name:" takes one away), any bytes as the body (absent: none). */
+struct answer api_send(struct person *p, const char *method, const char *path, const char *const *headers, struct str body);
+/* Value of an answer's header; absent if it has none. */
+struct str api_header(struct answer a, const char *name);
+
 /* A new content made by an administrator; writes its id. */
 void api_content(struct person *admin, const char *title, char id[UUID_TEXT_LEN + 1]);
 
@@ -73,6 +78,9 @@ struct api_list {
 };
 struct api_list api_walk(struct person *p, const char *id_path, const char *path, ...) __attribute__((format(printf, 3, 4)));
 
+/* Fails unless the items are ordered by this member (numbers, or texts by their bytes), equal ones by id. */
+void api_expect_order(struct api_list list, const char *key_path, const char *id_path, bool descending);
+
 /* Members by a path such as "data.0.author.userId"; absent or of another type: the test fails. */
 struct json_object *api_at(struct json_object *json, const char *path);
 const char *api_text(struct json_object *json, const char *path);
@@ -85,8 +93,9 @@ bool api_is_null(struct json_object *json, const char *path);
 
 /* Text by printf; lives until api_end(). */
 const char *api_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* One integer asked of the database. */
+/* One value asked of the database. */
 int64_t api_sql(const char *sql, ...) __attribute__((format(printf, 1, 2)));
+const char *api_sql_text(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 
 #define expect_status(given, expected)                                                                              \
     do {                                                                                                            \

@@ -62,7 +62,10 @@ struct session_cache *session_cache_open(const char *path) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd >= 0) table = map_file(fd);
         if (!table) log_event(LOG_ERROR, "session_cache_unusable", LOG_CSTR("path", path));
-        if (fd >= 0) close(fd); /* gives the lock back */
+        if (fd >= 0) {
+            (void)flock(fd, LOCK_UN); /* closing would not do: the mapping keeps the file open */
+            close(fd);
+        }
     } else {
         void *memory = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (memory != MAP_FAILED) table = memory;

@@ -92,7 +92,7 @@ status_line() {  # NAME PID
   fi
   all=$(descendants "$pid")
   since=$(date -d "@$(stat -c %Y "/proc/$pid")" '+%Y-%m-%d %H:%M:%S')
-  printf '%-14s %8s %8s %9s %8s  %s\n' "$name" "$pid" "$workers" "$restarts" "$(memory_mb "$all")" "$since"
+  printf '%-18s %8s %8s %9s %8s  %s\n' "$name" "$pid" "$workers" "$restarts" "$(memory_mb "$all")" "$since"
 }
 
 descendants() {  # PID: it and everything below it

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 eval "$("${MOPL_BIN:-build/release/bin}/mopl-conf" --export 2>/dev/null)"
 loaded=$MOPL_DATA/demo.loaded
 if [ ! -e "$loaded" ]; then
+  # People see the jobs' progress; otherwise their events are a log.
+  [ -t 2 ] || exec 2>>"$MOPL_DATA/logs/batch.log"
   ./mopl batch import-catalogue
   ./mopl batch demo
   : >"$loaded"

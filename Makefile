@@ -68,7 +68,10 @@ $(B)/bin/mopl-batch: $(patsubst %.c,$(B)/%.o,$(wildcard batch/*.c)) $(B)/libmopl
 
 # Criterion goes before the library: its main is to be found first, not the responders'.
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
-	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$(filter %.o,$^)) $(filter %.a,$^) $(LIBS)
+
+# The one test of a part that is not in the library.
+$(B)/tests/unit/test_import_catalogue: $(B)/batch/catalogue.o
 
 # The viewer of the API documentation at /docs/.
 VIEWER := build/vendor/swagger-ui
@@ -85,6 +88,13 @@ $(VIEWER)/.installed: docs/viewer/requirements.txt
 
 .PHONY: unit
 unit: $(addprefix $(B)/tests/unit/,$(UNIT)) ## compile the unit tests (run one alone: build/release/tests/unit/test_str)
+
+INTEGRATION := $(basename $(notdir $(wildcard tests/integration/test_*.c)))
+$(B)/tests/integration/%: $(B)/tests/integration/%.o $(B)/tests/integration/api.o $(B)/libmopl.a
+	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
+
+.PHONY: integration
+integration: $(addprefix $(B)/tests/integration/,$(INTEGRATION)) ## compile the integration tests (they need a running instance: MOPL_TEST_BASE)
 
 # Fuzzers (libFuzzer, clang): inputs found on the way stay in the build folder; tests/fuzz/corpus holds the seeds.
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))

@@ -273,6 +273,17 @@ void api_content(struct person *admin, const char *title, char id[UUID_TEXT_LEN 
 
 /* Many at once */
 
+/* A handle of its own with the same cookies (libcurl copies those of files only). */
+static CURL *copy_of(CURL *curl) {
+    CURL *copy = own_curl(curl_easy_init());
+    struct curl_slist *jar = NULL;
+    curl_easy_setopt(copy, CURLOPT_COOKIEFILE, "");
+    curl_easy_getinfo(curl, CURLINFO_COOKIELIST, &jar);
+    for (struct curl_slist *line = jar; line; line = line->next) curl_easy_setopt(copy, CURLOPT_COOKIELIST, line->data);
+    curl_slist_free_all(jar);
+    return copy;
+}
+
 static void run_all(CURLM *multi) {
     int left;
     do {
@@ -286,7 +297,7 @@ void api_parallel(struct api_call *calls, size_t count) {
     CURLM *multi = curl_multi_init();
     for (size_t i = 0; i < count; i++) {
         struct person *p = calls[i].who;
-        begin(&all[i], own_curl(curl_easy_duphandle(p->curl)), p, calls[i].method, calls[i].path);
+        begin(&all[i], copy_of(p->curl), p, calls[i].method, calls[i].path);
         if (strcmp(calls[i].method, "GET") != 0) set_body(&all[i], calls[i].body ? "application/json" : NULL, calls[i].body);
         curl_easy_setopt(all[i].curl, CURLOPT_HTTPHEADER, all[i].headers);
         curl_multi_add_handle(multi, all[i].curl);
@@ -308,16 +319,12 @@ size_t api_answered(const struct api_call *calls, size_t count, long status) {
 
 /* Lists */
 
-static void add_item(struct api_list *list, size_t *room, struct json_object *item, const char *id_path) {
-    for (size_t i = 0; i < list->count; i++)
-        cr_assert_str_neq(api_text(list->items[i], id_path), api_text(item, id_path), "seen twice");
-    if (list->count == *room) {
-        struct json_object **old = list->items;
-        *room = *room * 2 + 64;
-        list->items = arena_alloc(&memory, *room * sizeof *old);
-        if (list->count > 0) memcpy(list->items, old, list->count * sizeof *old);
-    }
-    list->items[list->count++] = item;
+static void add_items(struct api_list *list, struct json_object *page) {
+    struct api_list more = api_items(page, "data");
+    struct json_object **all = arena_alloc(&memory, (list->count + more.count) * sizeof *all);
+    if (list->count > 0) memcpy(all, list->items, list->count * sizeof *all);
+    if (more.count > 0) memcpy(all + list->count, more.items, more.count * sizeof *all);
+    *list = (struct api_list){all, list->count + more.count};
 }
 
 static const char *next_path(struct person *p, const char *path, struct json_object *page) {
@@ -325,30 +332,53 @@ static const char *next_path(struct person *p, const char *path, struct json_obj
                       api_text(page, "nextIdAfter"));
 }
 
-struct api_list api_walk(struct person *p, const char *id_path, const char *path, ...) {
+/* To the end; hands out the last page too. */
+static struct api_list walk(struct person *p, const char *path, bool settled, struct json_object **last) {
     struct api_list list = {0};
-    size_t room = 0, first_page = 0;
-    va_list args;
-    va_start(args, path);
-    const char *first = format_text(path, args), *next = first;
-    va_end(args);
-    for (bool more = true; more;) {
+    size_t first = 0;
+    for (const char *next = path; next;) {
         struct answer a = call(p, "GET", NULL, next);
         expect_status(a, 200);
         size_t length = api_length(a.json, "data");
-        for (size_t i = 0; i < length; i++) add_item(&list, &room, api_at(a.json, api_format("data.%zu", i)), id_path);
-        more = api_bool(a.json, "hasNext");
-        if (first_page == 0) first_page = length;
-        cr_assert(!more || (length == first_page && length > 0), "a page of %zu before the last, the first had %zu", length,
-                  first_page);
-        if (more) {
-            next = next_path(p, first, a.json);
-        } else {
-            cr_assert(api_is_null(a.json, "nextCursor") && api_is_null(a.json, "nextIdAfter"));
-            cr_assert_eq((size_t)api_int(a.json, "totalCount"), list.count, "totalCount %lld, seen %zu",
-                         (long long)api_int(a.json, "totalCount"), list.count);
-        }
+        bool more = api_bool(a.json, "hasNext");
+        if (list.count == 0) first = length;
+        cr_assert(!settled || !more || (length == first && length > 0), "a page of %zu, the first had %zu", length, first);
+        add_items(&list, a.json);
+        next = more ? next_path(p, path, a.json) : NULL;
+        *last = a.json;
     }
+    return list;
+}
+
+struct api_list api_walk(struct person *p, const char *id_path, const char *path, ...) {
+    struct json_object *last = NULL;
+    va_list args;
+    va_start(args, path);
+    struct api_list list = walk(p, format_text(path, args), true, &last);
+    va_end(args);
+    for (size_t i = 0; i < list.count; i++) {
+        for (size_t j = 0; j < i; j++)
+            cr_assert_str_neq(api_text(list.items[i], id_path), api_text(list.items[j], id_path), "seen twice");
+    }
+    cr_assert(api_is_null(last, "nextCursor") && api_is_null(last, "nextIdAfter"));
+    cr_assert_eq((size_t)api_int(last, "totalCount"), list.count, "totalCount %lld, seen %zu",
+                 (long long)api_int(last, "totalCount"), list.count);
+    return list;
+}
+
+struct api_list api_walk_changing(struct person *p, const char *path, ...) {
+    struct json_object *last;
+    va_list args;
+    va_start(args, path);
+    struct api_list list = walk(p, format_text(path, args), false, &last);
+    va_end(args);
+    return list;
+}
+
+struct api_list api_items(struct json_object *json, const char *path) {
+    struct api_list list = {.count = api_length(json, path)};
+    list.items = arena_alloc(&memory, list.count * sizeof *list.items);
+    for (size_t i = 0; i < list.count; i++) list.items[i] = json_object_array_get_idx(api_at(json, path), i);
     return list;
 }
 

@@ -77,6 +77,10 @@ struct api_list {
     size_t count;
 };
 struct api_list api_walk(struct person *p, const char *id_path, const char *path, ...) __attribute__((format(printf, 3, 4)));
+/* The same of a list that other tests change meanwhile: nothing is checked. */
+struct api_list api_walk_changing(struct person *p, const char *path, ...) __attribute__((format(printf, 2, 3)));
+/* The members of an array. */
+struct api_list api_items(struct json_object *json, const char *path);
 
 /* Fails unless the items are ordered by this member (numbers, or texts by their bytes), equal ones by id. */
 void api_expect_order(struct api_list list, const char *key_path, const char *id_path, bool descending);

@@ -293,14 +293,14 @@ bool catalogue_match(struct arena *a, struct str row, struct catalogue_item *out
         .type = "sport", .source = "vega-football", .raw = row, .title_missing = !f[M_HOME].ptr || !f[M_AWAY].ptr};
     const struct str identity[] = {f[M_DATE], f[M_DIVISION], f[M_HOME], f[M_AWAY]};
     out->source_id = source_id(a, identity, 4);
-    if (!f[M_HOME].ptr) f[M_HOME] = STR("미정");
-    if (!f[M_AWAY].ptr) f[M_AWAY] = STR("미정");
-    out->title = str_of(arena_printf(a, "%.*s vs %.*s", V(f[M_HOME]), V(f[M_AWAY])));
     add_tag(out, STR("Football"));
     add_tag(out, f[M_DIVISION]);
     add_tag(out, f[M_HOME]);
     add_tag(out, f[M_AWAY]);
     add_year_tag(a, out, d);
+    if (!f[M_HOME].ptr) f[M_HOME] = STR("미정");
+    if (!f[M_AWAY].ptr) f[M_AWAY] = STR("미정");
+    out->title = str_of(arena_printf(a, "%.*s vs %.*s", V(f[M_HOME]), V(f[M_AWAY])));
     int scores[2];
     bool known = number_within(f[M_HOME_SCORE], 0, 1000, &scores[0]) && number_within(f[M_AWAY_SCORE], 0, 1000, &scores[1]);
     struct buf b;

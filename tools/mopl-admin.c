@@ -8,11 +8,12 @@
 
 #include "conf.h"
 #include "db.h"
+#include "email.h"
 #include "log.h"
 #include "password.h"
 #include "utf8.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EMAIL_MIN = 3, EMAIL_MAX = 254, NAME_MIN = 2, NAME_MAX = 50, LINE_BYTES = 1024 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, NAME_MIN = 2, NAME_MAX = 50, LINE_BYTES = 1024 };
 
 struct admin {
     struct arena arena;
@@ -41,21 +42,6 @@ static bool complain(const char *format, ...) {
 static bool told(enum rc rc) {
     if (rc) complain("the database refused (%s)", rc_exception_name(rc));
     return rc == RC_OK;
-}
-
-/* As sign-up stores it: trimmed and in lower case. */
-static bool parse_email(struct admin *ad, const char *text) {
-    struct str given = str_trim(str_of(text));
-    if (!utf8_valid(given) || utf8_length(given) < EMAIL_MIN || utf8_length(given) > EMAIL_MAX) return false;
-    char *email = arena_cstr(&ad->arena, given);
-    int ats = 0;
-    for (char *c = email; *c; c++) {
-        if ((unsigned char)*c <= ' ' || *c == 0x7F || strchr("<>,", *c)) return false;
-        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
-        ats += *c == '@';
-    }
-    ad->email = str_of(email);
-    return ats == 1 && email[0] != '@' && email[given.len - 1] != '@';
 }
 
 /* Passwords */
@@ -251,7 +237,9 @@ static int parse_arguments(int argc, char **argv, struct admin *ad) {
         if (c == 'n') ad->name = utf8_valid(str_of(optarg)) ? utf8_trim(str_of(optarg)) : STR("");
     }
     size_t name_length = utf8_length(ad->name);
-    bool good = argc - optind == 2 && parse_email(ad, argv[optind + 1]) && name_length >= NAME_MIN && name_length <= NAME_MAX;
+    bool good = argc - optind == 2 && utf8_valid(str_of(argv[optind + 1]));
+    if (good) ad->email = email_normalise(&ad->arena, str_of(argv[optind + 1]));
+    good = good && email_valid(ad->email) && name_length >= NAME_MIN && name_length <= NAME_MAX;
     if (good) ad->command = argv[optind];
     if (good) return -1;
     usage(stderr);

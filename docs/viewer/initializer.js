@@ -1,21 +1,26 @@
-// Shows docs/openapi.yaml in Swagger UI, with "Try it out" working against this very server: the CSRF token goes along, and a sign-in
-// signs the page in.
+// Shows docs/openapi.yaml in Swagger UI, with "Try it out" working against this very server: the CSRF token goes along, and signing in,
+// refreshing and signing out do so for the page as well.
 'use strict';
 
 const cookie = (name) => (document.cookie.match(`(?:^|; )${name}=([^;]*)`) ?? [])[1];
-const isChange = (method) => !['GET', 'HEAD', 'OPTIONS'].includes((method ?? 'GET').toUpperCase());
-const endsWith = (url, path) => new URL(url, location.href).pathname === path;
+const isWrite = (method) => !['GET', 'HEAD', 'OPTIONS'].includes((method ?? 'GET').toUpperCase());
 
-// The scheme that the document's operations name for `Authorization: Bearer ...`.
-function bearerScheme(ui) {
+// The scheme by which the document's operations ask for `Authorization: Bearer ...`.
+function bearerScheme() {
   const schemes = ui.specSelectors.specJson().getIn(['components', 'securitySchemes'])?.toJS() ?? {};
-  return Object.keys(schemes).find((name) => schemes[name].type === 'http' && schemes[name].scheme?.toLowerCase() === 'bearer');
+  return Object.entries(schemes).find(([, scheme]) => scheme.type === 'http' && scheme.scheme?.toLowerCase() === 'bearer');
 }
 
-function takeToken(response) {
-  const token = response.ok && endsWith(response.url, '/api/auth/sign-in') ? JSON.parse(response.text).accessToken : undefined;
-  const scheme = token && bearerScheme(ui);
-  if (scheme) ui.preauthorizeApiKey(scheme, token);
+function followSession(response) {
+  const [name, schema] = (response.ok && bearerScheme()) || [];
+  const path = new URL(response.url, location.href).pathname;
+  if (!name) return;
+  if (path === '/api/auth/sign-in' || path === '/api/auth/refresh') {
+    const value = JSON.parse(response.text).accessToken;
+    ui.authActions.authorizeWithPersistOption({ [name]: { name, schema, value } });
+  } else if (path === '/api/auth/sign-out') {
+    ui.authActions.logoutWithPersistOption([name]);
+  }
 }
 
 const ui = SwaggerUIBundle({
@@ -32,11 +37,11 @@ const ui = SwaggerUIBundle({
   requestInterceptor(request) {
     request.credentials = 'same-origin';
     const token = cookie('XSRF-TOKEN');
-    if (token && isChange(request.method)) request.headers['X-XSRF-TOKEN'] = token;
+    if (token && isWrite(request.method)) request.headers['X-XSRF-TOKEN'] = token;
     return request;
   },
   responseInterceptor(response) {
-    takeToken(response);
+    followSession(response);
     return response;
   },
 });

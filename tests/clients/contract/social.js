@@ -41,6 +41,7 @@ test('reviews move the average', async () => {
     const average = async () => (await mina.expect(200, 'getContent', { path: { contentId } })).averageRating;
     assert.ok(Math.abs((await average()) - 2.3) < 1e-9);
     await walkAll(mina, 'listReviews', { query: { contentId }, count: 5 });
+    await mina.expect(404, 'listReviews', { query: { ...page('rating'), contentId: mina.user.id } });
 
     const path = { reviewId: made[0].id };
     const changed = await mina.expect(200, 'updateReview', { path, body: { rating: 5 } });
@@ -131,6 +132,11 @@ test('follows', async () => {
     await mina.expect(404, 'getFollowByMe', { query: { followeeId: mina.user.id } });
     assert.equal(await mina.expect(200, 'countFollowers', { query: { followeeId: joon.user.id } }), 2);
     assert.equal(await mina.expect(200, 'countFollowers', { query: { followeeId: mina.user.id } }), 0);
+
+    const nobody = { query: { userId: contents[0].id } };
+    await mina.expect(404, 'countFollowers', { query: { followeeId: contents[0].id } });
+    await mina.expect(404, 'listFollowers', nobody);
+    await mina.expect(404, 'listFollowings', nobody);
 
     await walkAll(mina, 'listFollowings', { count: 4 });
     await walkAll(joon, 'listFollowers', { count: 2 });

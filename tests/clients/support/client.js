@@ -63,8 +63,8 @@ async function encodeMultipart(parts) {
 
 export async function encodeBody(mediaType, value) {
     if (mediaType === 'multipart/form-data') return encodeMultipart(value);
-    if (mediaType === 'application/x-www-form-urlencoded') return { type: mediaType, body: new URLSearchParams(value).toString() };
-    return { type: mediaType, body: JSON.stringify(value) };
+    const form = mediaType === 'application/x-www-form-urlencoded';
+    return { type: mediaType, body: Buffer.from(form ? new URLSearchParams(value).toString() : JSON.stringify(value)) };
 }
 
 /** Requests that succeed must be such as the document allows, or it forbids what works. */
@@ -162,9 +162,17 @@ export async function newcomer(name = '김미나') {
     return client;
 }
 
-export async function administrator() {
+async function signInAsAdministrator() {
     const { email, password } = instance();
     const client = new Client();
     await client.signIn(email, password);
     return client;
+}
+
+let signedIn = null;
+
+/** The administrator; one session for all tests, as a user may have only a few. */
+export function administrator() {
+    signedIn ??= signInAsAdministrator();
+    return signedIn;
 }

@@ -138,7 +138,8 @@ static struct db_stmt delete_playlist = {
     0,
 };
 
-/* Both tell by a row that the playlist is there. */
+/* Both tell by a row that the playlist is there. The second locks it before the subscription, as the deletion of a playlist does.
+ */
 static struct db_stmt insert_subscription = {
     "playlist_subscriptions_insert",
     "WITH w AS (INSERT INTO playlist_subscriptions (user_id, playlist_id)"
@@ -148,8 +149,9 @@ static struct db_stmt insert_subscription = {
 };
 static struct db_stmt delete_subscription = {
     "playlist_subscriptions_delete",
-    "WITH w AS (DELETE FROM playlist_subscriptions WHERE user_id = $2::uuid AND playlist_id = $1::uuid)"
-    " SELECT id FROM playlists WHERE id = $1::uuid",
+    "WITH p AS MATERIALIZED (SELECT id FROM playlists WHERE id = $1::uuid FOR KEY SHARE), w AS (DELETE FROM playlist_subscriptions"
+    " WHERE user_id = $2::uuid AND playlist_id = $1::uuid AND (SELECT count(*) FROM p) > 0)"
+    " SELECT id FROM p",
     0,
 };
 

@@ -45,21 +45,27 @@ static struct db_stmt insert_review = {
     0,
 };
 
-/* A review of someone else's, or one deleted meanwhile, leaves w empty. */
+/* The caller's review ($1, $2), its content locked before it (the filter on `c` runs ahead of the write), in the order in which the
+ * deletion of a content takes them. A review of someone else's, or one deleted meanwhile, leaves w empty. */
+#define LOCK_CONTENT                                             \
+    "WITH c AS MATERIALIZED (SELECT id FROM contents WHERE id =" \
+    " (SELECT content_id FROM reviews WHERE id = $1::uuid AND author_id = $2::uuid) FOR KEY SHARE), "
+#define OWN_REVIEW "id = $1::uuid AND author_id = $2::uuid AND (SELECT count(*) FROM c) > 0"
+
 static struct db_stmt update_review = {
     "reviews_update",
-    "WITH w AS (UPDATE reviews SET text = coalesce($3::text, text), rating = coalesce($4::float8, rating),"
-    " updated_at = CASE WHEN $3::text IS NULL AND $4::float8 IS NULL THEN updated_at ELSE clock_timestamp() END"
-    " WHERE id = $1::uuid AND author_id = $2::uuid RETURNING *)"
-    " SELECT r.author_id = $2::uuid, " REVIEW_COLUMNS("w") " FROM reviews r JOIN users u ON u.id = r.author_id"
-                                                           " LEFT JOIN w ON w.id = r.id WHERE r.id = $1::uuid",
+    LOCK_CONTENT "w AS (UPDATE reviews SET text = coalesce($3::text, text), rating = coalesce($4::float8, rating),"
+                 " updated_at = CASE WHEN $3::text IS NULL AND $4::float8 IS NULL THEN updated_at ELSE clock_timestamp() END"
+                 " WHERE " OWN_REVIEW " RETURNING *)"
+                 " SELECT r.author_id = $2::uuid, " REVIEW_COLUMNS("w") " FROM reviews r JOIN users u ON u.id = r.author_id"
+                                                                        " LEFT JOIN w ON w.id = r.id WHERE r.id = $1::uuid",
     0,
 };
 
 static struct db_stmt delete_review = {
     "reviews_delete",
-    "WITH w AS (DELETE FROM reviews WHERE id = $1::uuid AND author_id = $2::uuid RETURNING id)"
-    " SELECT r.author_id = $2::uuid, w.id FROM reviews r LEFT JOIN w ON w.id = r.id WHERE r.id = $1::uuid",
+    LOCK_CONTENT "w AS (DELETE FROM reviews WHERE " OWN_REVIEW " RETURNING id)"
+                 " SELECT r.author_id = $2::uuid, w.id FROM reviews r LEFT JOIN w ON w.id = r.id WHERE r.id = $1::uuid",
     0,
 };
 

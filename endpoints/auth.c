@@ -249,6 +249,17 @@ static void write_part(struct buf *out, struct str name, enum rc rc) {
     jw_str(out, rc == RC_OK ? STR("UP") : STR("DOWN"));
 }
 
+/* A 503 has the members of every error, beside its own. */
+static void write_unavailable(struct req *r) {
+    jw_key(r->out, "exceptionName");
+    jw_str(r->out, str_of(rc_exception_name(RC_UNAVAILABLE)));
+    jw_key(r->out, "message");
+    jw_str(r->out, msg_text(r->arena, MSG_UNAVAILABLE, r->lang, 0, 0));
+    jw_key(r->out, "details");
+    jw_object(r->out);
+    jw_object_end(r->out);
+}
+
 /* Parts are told to callers from this machine only. */
 static enum rc health(struct req *r) {
     const struct str ping = STR("PING");
@@ -256,6 +267,7 @@ static enum rc health(struct req *r) {
     enum rc redis = redis_command(r->app->redis, r->arena, &ping, 1, NULL);
     r->status = database == RC_OK ? 200 : 503;
     jw_object(r->out);
+    if (database != RC_OK) write_unavailable(r);
     jw_key(r->out, "status");
     jw_str(r->out, database != RC_OK ? STR("DOWN") : redis != RC_OK ? STR("DEGRADED") : STR("UP"));
     if (str_starts(r->address, STR("127.")) || str_eq(r->address, STR("::1")) || str_eq(r->address, STR("::ffff:127.0.0.1"))) {

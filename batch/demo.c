@@ -304,7 +304,7 @@ static struct db_stmt insert_entries = {
     "demo_entries",
     "INSERT INTO playlist_contents (playlist_id, content_id, added_at) SELECT n.playlist_id, n.content_id, n.at::timestamptz "
     "FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS n(playlist_id, content_id, at) "
-    "JOIN playlists p ON p.id = n.playlist_id JOIN contents c ON c.id = n.content_id ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+    "JOIN playlists p ON p.id = n.playlist_id JOIN contents c ON c.id = n.content_id ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
     0};
 
 static void fill_playlist(const struct demo *d, int playlist, const struct demo_theme *theme, struct chance *c,
@@ -348,7 +348,7 @@ static struct db_stmt insert_subscriptions = {
     "demo_subscriptions",
     "INSERT INTO playlist_subscriptions (user_id, playlist_id, created_at) SELECT n.user_id, n.playlist_id, n.at::timestamptz "
     "FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS n(user_id, playlist_id, at) "
-    "JOIN users u ON u.id = n.user_id JOIN playlists p ON p.id = n.playlist_id ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+    "JOIN users u ON u.id = n.user_id JOIN playlists p ON p.id = n.playlist_id ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
     0};
 
 static enum rc make_subscriptions(void *context) {
@@ -425,6 +425,7 @@ static enum rc run(struct batch *b) {
 static struct db_stmt *const statements[] = {&load_contents,        &load_anchor,      &insert_people,
                                              &insert_reviews,       &insert_playlists, &insert_entries,
                                              &insert_subscriptions, &insert_follows,   NULL};
+static const char *const counts[] = {"people", "reviews", "playlists", "playlistContents", "subscriptions", "follows", NULL};
 
 const struct batch_job job_demo = {
     .name = "demo",
@@ -432,6 +433,7 @@ const struct batch_job job_demo = {
     .details = "Needs the contents of import-catalogue. Makes the same in every run, so a second one adds nothing. Nobody of these "
                "people can\n"
                "sign in: their accounts have no password.\n",
+    .counts = counts,
     .run = run,
     .statements = statements,
 };

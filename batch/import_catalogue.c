@@ -287,6 +287,7 @@ static enum rc run(struct batch *b) {
 }
 
 static struct db_stmt *const statements[] = {&upsert, NULL};
+static const char *const counts[] = {"rows", "inserted", "updated", "unchanged", "duplicates", NULL};
 
 const struct batch_job job_import_catalogue = {
     .name = "import-catalogue",
@@ -295,6 +296,7 @@ const struct batch_job job_import_catalogue = {
                "changed ones\n"
                "updated except for what an administrator edited, equal ones left alone; rows = inserted + updated + unchanged + "
                "duplicates.\n",
+    .counts = counts,
     .takes_data = true,
     .run = run,
     .statements = statements,

@@ -21,6 +21,7 @@ struct options {
 static struct db_stmt last_run = {
     "batch_last_run",
     "SELECT CASE WHEN r.status = 'running' AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
+    "            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "            AND l.classid = (hashtext('mopl-batch')::bigint & 4294967295)::oid "
     "            AND l.objid = (hashtext(r.job)::bigint & 4294967295)::oid) THEN 'killed' ELSE r.status END, "
     "to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"'), "

@@ -12,9 +12,13 @@
 
 enum { BAR_WIDTH = 30, TERMINAL_MS = 100, LINES_MS = 1000 };
 
-void report_init(struct report *r, const char *job) {
+void report_init(struct report *r, const char *job, const char *const *counts) {
     *r = (struct report){.job = job, .terminal = isatty(STDERR_FILENO) != 0, .started_ms = clock_mono_ms()};
     r->shown_ms = r->started_ms;
+    for (; *counts; counts++) {
+        assert(r->count < REPORT_COUNTS_MAX);
+        r->counts[r->count++].name = *counts;
+    }
 }
 
 static void draw_bar(const struct report *r) {
@@ -48,14 +52,13 @@ void report_total(struct report *r, int64_t total, int64_t done) {
 
 void report_progress(struct report *r, int64_t items) {
     r->done += items;
-    if (clock_mono_ms() - r->shown_ms >= (r->terminal ? TERMINAL_MS : LINES_MS)) show(r);
+    if (r->done >= r->total || clock_mono_ms() - r->shown_ms >= (r->terminal ? TERMINAL_MS : LINES_MS)) show(r);
 }
 
 void report_count(struct report *r, const char *name, int64_t n) {
     size_t i = 0;
     while (i < r->count && strcmp(r->counts[i].name, name) != 0) i++;
-    assert(i < REPORT_COUNTS_MAX);
-    if (i == r->count) r->counts[r->count++] = (struct report_count){name, 0};
+    assert(i < r->count);
     r->counts[i].n += n;
 }
 
@@ -95,13 +98,15 @@ struct str report_counts_json(struct arena *a, const struct report *r) {
     return json;
 }
 
-bool report_counts_read(struct arena *a, struct report *r, struct str json) {
-    struct json_object *o = json_tokener_parse(arena_cstr(a, json));
-    bool ok = json_object_is_type(o, json_type_object) && json_object_object_length(o) <= REPORT_COUNTS_MAX;
-    if (ok) {
-        r->count = 0;
-        json_object_object_foreach(o, name, value) report_count(r, arena_cstr(a, str_of(name)), json_object_get_int64(value));
+void report_counts_read(struct arena *a, struct report *r, struct str json) {
+    struct json_object *o = json_tokener_parse(arena_cstr(a, json)), *n;
+    for (size_t i = 0; i < r->count; i++) {
+        bool there = json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, r->counts[i].name, &n);
+        r->counts[i].n = there ? json_object_get_int64(n) : 0;
     }
     json_object_put(o);
-    return ok;
+}
+
+void report_counts_clear(struct report *r) {
+    for (size_t i = 0; i < r->count; i++) r->counts[i].n = 0;
 }

@@ -68,7 +68,7 @@ enum rc batch_fail(struct batch *b, enum rc rc, const char *format, ...) {
 
 void batch_restart(struct batch *b) {
     b->position = (struct str){0};
-    b->report.count = 0;
+    report_counts_clear(&b->report);
 }
 
 /* Chunks */
@@ -85,7 +85,6 @@ static enum rc chunk_try(void *context) {
     struct chunk *c = context;
     struct batch *b = c->b;
     memcpy(b->report.counts, c->before.counts, sizeof b->report.counts);
-    b->report.count = c->before.count;
     bool ours;
     enum rc rc = take_lock(b, &ours);
     if (rc) return rc;
@@ -120,7 +119,7 @@ static enum rc open_body(void *context) {
     rc = with_job(b, &open_run, &rows);
     if (rc) return rc;
     b->run_id = db_i64(&rows, 0, 0);
-    if (!report_counts_read(&b->arena, &b->report, db_text(&rows, 0, 1))) b->report.count = 0;
+    report_counts_read(&b->arena, &b->report, db_text(&rows, 0, 1));
     if (!db_null(&rows, 0, 2)) b->position = arena_dup(&b->arena, db_text(&rows, 0, 2));
     return RC_OK;
 }
@@ -141,7 +140,7 @@ static enum rc close_job(struct batch *b, enum rc rc) {
 /* RC_FORBIDDEN makes db_transaction roll back what has gone well. */
 static enum rc dry_body(void *context) {
     struct batch *b = context;
-    b->report.count = 0;
+    report_counts_clear(&b->report);
     enum rc rc = b->job->run(b);
     return rc == RC_OK ? RC_FORBIDDEN : rc;
 }
@@ -164,7 +163,7 @@ int batch_run(struct batch *b) {
     sigaction(SIGINT, &on_stop, NULL);
     arena_init(&b->arena);
     arena_init(&b->chunk);
-    report_init(&b->report, b->job->name);
+    report_init(&b->report, b->job->name, b->job->counts);
     bool ours = false;
     int code = BATCH_FAILED;
     enum rc rc = take_lock(b, &ours);

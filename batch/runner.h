@@ -18,10 +18,11 @@ struct batch;
 
 /* A job: a constant object. */
 struct batch_job {
-    const char *name;    /* "import-catalogue" */
-    const char *help;    /* one line of the list of jobs */
-    const char *details; /* further lines of its --help, each ended by a line break */
-    bool takes_data;     /* has the option --data FOLDER */
+    const char *name;          /* "import-catalogue" */
+    const char *help;          /* one line of the list of jobs */
+    const char *details;       /* further lines of its --help, each ended by a line break */
+    const char *const *counts; /* what it counts, in the order shown; NULL-ended */
+    bool takes_data;           /* has the option --data FOLDER */
     enum rc (*run)(struct batch *b);
     struct db_stmt *const *statements; /* for --check-sql; NULL-ended */
 };

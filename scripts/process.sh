@@ -91,7 +91,7 @@ status_line() {  # NAME PID
     restarts=$(restarts_of "$name")
   fi
   all=$(descendants "$pid")
-  since=$(date -d "@$(stat -c %Y "/proc/$pid")" '+%Y-%m-%d %H:%M:%S')
+  since=$(date -d "-$(ps -o etimes= -p "$pid") seconds" '+%Y-%m-%d %H:%M:%S')
   printf '%-18s %8s %8s %9s %8s  %s\n' "$name" "$pid" "$workers" "$restarts" "$(memory_mb "$all")" "$since"
 }
 

@@ -3,18 +3,28 @@
 
 pg_bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 
-# Responders are the programs of the build that are no tools.
+# Responders are the programs of the build that are neither tools nor workers.
 responder_names() {
   local file
   for file in "$bin"/*; do
-    if [ -x "$file" ] && [[ ${file##*/} != mopl-* ]]; then echo "${file##*/}"; fi
+    if [ -x "$file" ] && [[ ${file##*/} != mopl-* ]] && ! is_worker "${file##*/}"; then echo "${file##*/}"; fi
   done
 }
+
+worker_names() {
+  local file
+  for file in "$bin"/*; do
+    if [ -x "$file" ] && is_worker "${file##*/}"; then echo "${file##*/}"; fi
+  done
+}
+
+is_worker() { [ -e "$project/workers/$1.c" ]; }  # NAME
 
 expected_services() {
   [ -e "$MOPL_DATA/postgres" ] && echo postgres
   [ -e "$run/redis" ] && echo redis
   responder_names
+  worker_names
   echo lighttpd
 }
 

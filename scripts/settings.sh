@@ -14,6 +14,7 @@ find_program() { [ -x "$bin/$1" ] || die "$bin/$1 is missing: build first (make)
 # The settings as shell variables. They are not exported: the programs read settings.env themselves, so that a restart takes its changes.
 load_settings() {
   local exported
+  check_owner
   find_program mopl-conf
   exported=$("$bin/mopl-conf" --export) || exit 2
   eval "$exported"
@@ -41,19 +42,21 @@ adopt_environment() {
 
 # For commands that only look at or end what runs, also with broken settings or programs.
 locate_data() {
+  check_owner
   cd "$project" || exit
   choose_user
+}
+
+check_owner() {
+  [ "$EUID" -eq 0 ] || [ ! -e "$MOPL_DATA" ] || [ -O "$MOPL_DATA" ] ||
+    die "$MOPL_DATA belongs to $(stat -c %U "$MOPL_DATA"): be that user or root, or set another MOPL_DATA"
 }
 
 # Started as root, services run as the data folder's owner, or as the user mopl for a new one; else as whoever starts them.
 choose_user() {
   as_service=()
   service_user=$(id -un)
-  if [ "$EUID" -ne 0 ]; then
-    [ ! -e "$MOPL_DATA" ] || [ -O "$MOPL_DATA" ] ||
-      die "$MOPL_DATA belongs to $(stat -c %U "$MOPL_DATA"): use its owner or root, or another MOPL_DATA"
-    return
-  fi
+  [ "$EUID" -eq 0 ] || return 0
   service_user=mopl
   [ ! -d "$MOPL_DATA" ] || [ -O "$MOPL_DATA" ] || service_user=$(stat -c %U "$MOPL_DATA")
   id -u "$service_user" >/dev/null 2>&1 || die "there is no user $service_user to run the services as: scripts/install.sh run makes it"
@@ -72,11 +75,13 @@ with_capabilities() {  # LIST, each with a comma before it
   as_service=("${as_service[@]:0:6}" --inh-caps "-all$1" --ambient-caps "-all$1" --no-new-privs)
 }
 
+# By doing it: access(2), and so `test -r`, does not know of such capabilities.
 reachable() {
   local folder=$MOPL_DATA
   while [ ! -e "$folder" ]; do folder=$(dirname "$folder"); done
-  "${as_service[@]}" test -r "$project/lighttpd/lighttpd.conf" -a -x "$folder/." 2>/dev/null &&
-    { [ ! -e "$bin/mopl-conf" ] || "${as_service[@]}" test -x "$bin/mopl-conf"; }
+  "${as_service[@]}" sh -c '
+    cd "$1" && : <"$2" && { [ ! -e "$3" ] || "$3" --help >/dev/null; }
+  ' _ "$folder" "$project/lighttpd/lighttpd.conf" "$bin/mopl-conf" 2>/dev/null
 }
 
 # Makes MOPL_DATA and its folders, private to the services' user, who also gets what root may have left there.

@@ -96,6 +96,23 @@ $(B)/tests/integration/%: $(B)/tests/integration/%.o $(B)/tests/integration/api.
 .PHONY: integration
 integration: $(addprefix $(B)/tests/integration/,$(INTEGRATION)) ## compile the integration tests (they need a running instance: MOPL_TEST_BASE)
 
+# The real clients of the tests, as the lock file names them.
+CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
+$(CLIENT_MODULES): tests/clients/package-lock.json
+	@cd $(@D)/.. && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+.PHONY: test check san
+test: deps-test ## every test, on a fresh machine too; ends with one line "N passed, N failed"
+	@$(MAKE) --silent -j$$(nproc) build unit integration viewer $(CLIENT_MODULES)
+	@tests/run.sh
+check: ## the fast part: unit and integration tests of what is built here
+	@$(MAKE) --silent -j$$(nproc) build unit integration
+	@tests/run.sh unit sql integration
+san: deps-test ## every test but the browser's with AddressSanitizer and UndefinedBehaviorSanitizer; a report, a leak too, is a failure
+	@$(MAKE) --silent -j$$(nproc) MODE=san build unit integration $(CLIENT_MODULES)
+	@tests/run.sh --san --no-browser
+
 # Fuzzers (libFuzzer, clang): inputs found on the way stay in the build folder; tests/fuzz/corpus holds the seeds.
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_RUNS ?= 1000000

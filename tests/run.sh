@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
+# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit sql integration clients (all of them unless named)
+#   --san         the programs of build/san; each report of a sanitizer counts as a failure
+#   --no-browser  leaves out the tests that drive Chromium
+# What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
+# folder, with a port of its own; nothing is left behind.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
+
+mode=release browser=yes suites=()
+for argument; do
+  case "$argument" in
+    --san) mode=san ;;
+    --no-browser) browser=no ;;
+    unit | sql | integration | clients) suites+=("$argument") ;;
+    *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
+  esac
+done
+[ "${#suites[@]}" -gt 0 ] || suites=(unit sql integration clients)
+
+# The caller's own instance has nothing to do with the one under test.
+for name in "${!MOPL_@}"; do unset "$name"; done
+build=build/$mode
+export MOPL_BIN=$PWD/$build/bin CRITERION_NO_EARLY_EXIT=1
+work=$(mktemp -d "${TMPDIR:-/tmp}/mopl-test-XXXXXX")
+chmod 755 "$work"  # as root, the instance runs as another user
+mkdir -m 1777 "$work/reports" "$work/tmp"
+export TMPDIR=$work/tmp
+started='' passed=0 failed=0
+
+finish() {
+  trap - EXIT INT TERM
+  [ -z "$started" ] || ./mopl down || true
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+if [ "$mode" = san ]; then
+  export ASAN_OPTIONS=log_path=$work/reports/asan:detect_leaks=1:abort_on_error=0
+  export UBSAN_OPTIONS=log_path=$work/reports/ubsan:print_stacktrace=1
+fi
+
+count() {  # NAME PASSED FAILED LOG
+  passed=$((passed + $2)) failed=$((failed + $3))
+  if [ "$3" -eq 0 ]; then
+    printf 'ok      %-40s %4d passed\n' "$1" "$2"
+  else
+    cat "$4"
+    printf 'FAILED  %-40s %4d passed, %d failed\n' "$1" "$2" "$3"
+  fi
+}
+
+# A program that ends badly failed at least once, whatever it had to say before.
+judge() {  # NAME STATUS PASSED FAILED LOG
+  local bad=$4
+  if [ "$2" -ne 0 ] && [ "$bad" -eq 0 ]; then
+    echo "$1 ended with status $2" >>"$5"
+    bad=1
+  fi
+  count "$1" "$3" "$bad" "$5"
+}
+
+criterion() {  # NAME PROGRAM ARGUMENTS...
+  local log=$work/log status=0 numbers
+  timeout -k 10 900 "${@:2}" >"$log" 2>&1 || status=$?
+  numbers=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\) | Passing: \([0-9]*\) .*/\1 \2/p' "$log" | tail -n 1)
+  read -r all good <<<"${numbers:-1 0}"
+  judge "$1" "$status" "$good" $((all - good)) "$log"
+}
+
+node_test() {  # NAME FILE
+  local log=$work/log status=0 good bad
+  timeout -k 10 900 node --test --test-reporter=tap "$2" >"$log" 2>&1 || status=$?
+  good=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$log" | tail -n 1)
+  bad=$(awk '/^# (fail|cancelled) [0-9]+$/ { n += $3 } END { print n + 0 }' "$log")
+  judge "$1" "$status" "${good:-0}" "$bad" "$log"
+}
+
+wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
+
+# The address of the instance, its administrator and its database are for the tests.
+start_instance() {
+  export MOPL_DATA=$work/data MOPL_RATE_LIMITS=off MOPL_WORKERS=2 MOPL_ADMIN_EMAIL=admin@test.example MOPL_ADMIN_PASSWORD
+  MOPL_ADMIN_PASSWORD=$(od -An -N 16 -tx1 /dev/urandom | tr -d ' \n')
+  local try
+  for try in 1 2 3; do  # another program may take the port between its choice and its use
+    MOPL_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    export MOPL_PORT
+    started=yes
+    if ./mopl up >"$work/log" 2>&1; then break; fi
+    [ "$try" -lt 3 ] || { cat "$work/log"; return 1; }
+    ./mopl down || true
+  done
+  ./mopl batch import-catalogue >"$work/log" 2>&1 && ./mopl batch demo >>"$work/log" 2>&1 || { cat "$work/log"; return 1; }
+  export MOPL_TEST_BASE=http://127.0.0.1:$MOPL_PORT MOPL_TEST_ADMIN_EMAIL=$MOPL_ADMIN_EMAIL MOPL_TEST_ADMIN_PASSWORD=$MOPL_ADMIN_PASSWORD
+  export MOPL_TEST_RATE_LIMITS=off MOPL_TEST_BIN=$MOPL_BIN MOPL_TEST_DATA=$MOPL_DATA
+  MOPL_TEST_DATABASE_URL=$(set +u; eval "$("$MOPL_BIN/mopl-conf" --export)"; printf '%s' "$MOPL_DATABASE_URL")
+  export MOPL_TEST_DATABASE_URL
+}
+
+if wanted unit; then
+  for source in tests/unit/test_*.c; do
+    name=$(basename "$source" .c)
+    criterion "unit/$name" "$build/tests/unit/$name"
+  done
+fi
+
+if wanted sql || wanted integration || wanted clients; then
+  if start_instance; then
+    if wanted sql; then
+      for source in endpoints/*.c; do
+        name=$(basename "$source" .c)
+        [[ $name == *-* ]] && continue
+        status=0
+        "$MOPL_BIN/$name" --check-sql >"$work/log" 2>&1 || status=$?
+        judge "sql/$name" "$status" $((status == 0)) 0 "$work/log"
+      done
+    fi
+    if wanted integration; then
+      for source in tests/integration/test_*.c; do
+        name=$(basename "$source" .c)
+        criterion "integration/$name" "$build/tests/integration/$name" --jobs 1
+      done
+    fi
+    if wanted clients; then
+      for source in tests/clients/*.test.js; do
+        name=$(basename "$source" .test.js)
+        [ "$browser" = yes ] || ! grep -q playwright "$source" || continue
+        node_test "clients/$name" "$source"
+      done
+    fi
+  else
+    : >"$work/log"
+    count "instance" 0 1 "$work/log"
+  fi
+  # Sanitizers report what is left of a program when it ends.
+  if ! ./mopl down >"$work/log" 2>&1; then count "mopl down" 0 1 "$work/log"; fi
+  started=''
+  errors=$(cat "$MOPL_DATA"/logs/*.log 2>/dev/null | grep -c '"level":"error"' || true)
+  if [ "$failed" -gt 0 ] && [ "$errors" -gt 0 ]; then grep -h '"level":"error"' "$MOPL_DATA"/logs/*.log | tail -n 20; fi
+fi
+
+for report in "$work"/reports/*; do
+  [ -e "$report" ] || continue
+  count "$(basename "$report")" 0 1 "$report"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

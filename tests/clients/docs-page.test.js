@@ -1,4 +1,4 @@
-// The API pages at /docs/ in a real browser: sign in by try-it-out, then an authorised read and a write. The page takes the access token
+// The API pages at /docs/ in a real browser: sign in by try-it-out, then an authorised read and writes. The page takes the access token
 // from the sign-in and sends the CSRF token by itself. CHROMIUM names the browser when it is not /usr/bin/chromium.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -36,7 +36,7 @@ async function execute(block, path) {
     await block.locator('button.execute').click();
     const response = await answered;
     await block.locator('.live-responses-table .response-col_status').filter({ hasText: String(response.status()) }).first().waitFor();
-    return { status: response.status(), body: await response.json(), request: response.request() };
+    return { status: response.status(), body: await response.json().catch(() => null), request: response.request() };
 }
 
 test('the API pages sign in, read and write', async () => {
@@ -59,6 +59,12 @@ test('the API pages sign in, read and write', async () => {
     assert.equal(written.status, 201);
     assert.equal(written.body.owner.userId, signedIn.body.userDto.id);
     assert.ok(written.request.headers()['x-xsrf-token']);
+
+    const made = await execute(await open('contents', 'createContent'), '/api/contents');
+    assert.equal(made.status, 201, 'multipart with a JSON part');
+    const removal = await open('contents', 'deleteContent');
+    await removal.locator('[data-param-name="contentId"] input').fill(made.body.id);
+    assert.equal((await execute(removal, `/api/contents/${made.body.id}`)).status, 200);
 
     assert.deepEqual(faults, []);
 });

@@ -99,7 +99,7 @@ integration: $(addprefix $(B)/tests/integration/,$(INTEGRATION)) ## compile the 
 # The real clients of the tests, as the lock file names them.
 CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
 $(CLIENT_MODULES): tests/clients/package-lock.json
-	@cd $(@D)/.. && npm ci --no-audit --no-fund --silent
+	@cd tests/clients && npm ci --no-audit --no-fund --silent
 	@touch $@
 
 .PHONY: test check san

@@ -16,15 +16,17 @@ LDFLAGS_san := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
 CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS_$(MODE)) -iquote lib $(if $(PG_INC),-isystem $(PG_INC)) -MMD -MP
 LDFLAGS := $(LDFLAGS_$(MODE))
-LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm
+# The programs that never speak to Kafka are not to load its library.
+LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -Wl,--pop-state
 
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
 # endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME.
 RESPONDERS := $(foreach r,$(basename $(notdir $(wildcard endpoints/*.c))),$(if $(findstring -,$(r)),,$(r)))
+WORKERS := $(basename $(notdir $(wildcard workers/*.c)))
 TOOLS := $(basename $(notdir $(wildcard tools/*.c)))
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(basename $(notdir $(wildcard tests/unit/*.c)))
-PROGRAMS := $(addprefix $(B)/bin/,$(RESPONDERS) $(TOOLS)) $(if $(wildcard batch/*.c),$(B)/bin/mopl-batch)
+PROGRAMS := $(addprefix $(B)/bin/,$(RESPONDERS) $(WORKERS) $(TOOLS)) $(if $(wildcard batch/*.c),$(B)/bin/mopl-batch)
 
 .PHONY: run
 run: deps ## install, build, start, load the demo catalogue; prints the address and the administrator's sign-in
@@ -54,6 +56,13 @@ $(B)/bin/$(1): $$(patsubst %.c,$(B)/%.o,$$(wildcard endpoints/$(1).c endpoints/$
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
 $(foreach r,$(RESPONDERS),$(eval $(call responder_rule,$(r))))
+
+define worker_rule
+$(B)/bin/$(1): $(B)/workers/$(1).o $(B)/lib/worker_main.o $(B)/libmopl.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach w,$(WORKERS),$(eval $(call worker_rule,$(w))))
 
 define tool_rule
 $(B)/bin/$(1): $(B)/tools/$(1).o $(B)/libmopl.a

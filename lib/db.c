@@ -50,6 +50,7 @@ struct db {
     char *url;
     int64_t statement_timeout_ms;
     PGconn *conn;         /* NULL while there is none */
+    const char *setups[DB_SETUPS_MAX + 1]; /* NULL-ended */
     unsigned generation;  /* of the prepared statements on conn; unique in the process */
     int64_t failed_at_ms; /* last failed connection attempt */
     bool away;            /* logged as away */
@@ -130,12 +131,21 @@ static void disconnect(struct db *db) {
     db->conn = NULL;
 }
 
+static bool set_up(PGconn *conn, const char *sql) {
+    PGresult *result = PQexec(conn, sql);
+    bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return done;
+}
+
 /* True if there is a connection; while the server is away it is asked at most every CONNECT_PAUSE_MS. */
 static bool connected(struct db *db) {
     if (db->conn) return true;
     if (clock_mono_ms() - db->failed_at_ms < CONNECT_PAUSE_MS) return false;
     PGconn *conn = connect_now(db);
-    if (PQstatus(conn) != CONNECTION_OK) {
+    bool ready = PQstatus(conn) == CONNECTION_OK;
+    for (const char *const *sql = db->setups; ready && *sql; sql++) ready = set_up(conn, *sql);
+    if (!ready) {
         if (!db->away) log_event(LOG_ERROR, "database_away", LOG_CSTR("error", conn ? PQerrorMessage(conn) : "out of memory"));
         PQfinish(conn);
         db->away = true;
@@ -558,6 +568,16 @@ enum rc db_check(struct db *db, struct db_stmt *const *statements) {
         PQclear(result);
     }
     return rc;
+}
+
+void db_on_connect(struct db *db, const char *sql) {
+    int at = 0;
+    while (db->setups[at] && strcmp(db->setups[at], sql) != 0) at++;
+    if (db->setups[at]) return;
+    assert(at < DB_SETUPS_MAX);
+    db->setups[at] = sql;
+    /* A connection that cannot be set up is not used: the next one is asked again. */
+    if (db->conn && !set_up(db->conn, sql)) disconnect(db);
 }
 
 PGconn *db_connection(struct db *db) {

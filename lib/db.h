@@ -12,7 +12,7 @@
 #include "str.h"
 #include "uuid.h"
 
-enum { DB_PARAMS_MAX = 24 };
+enum { DB_PARAMS_MAX = 24, DB_SETUPS_MAX = 4 };
 
 /* A statement; defined static beside its handler, prepared on first use of a connection (in the same round trip). */
 struct db_stmt {
@@ -87,6 +87,13 @@ MUST_CHECK enum rc db_transaction(struct db *db, struct arena *a, enum rc (*body
 MUST_CHECK enum rc db_script(struct db *db, const char *sql);
 /* Prepares each of a NULL-ended list; names the ones that fail on stderr. RC_INTERNAL if any did. */
 MUST_CHECK enum rc db_check(struct db *db, struct db_stmt *const *statements);
+
+/* Adds a command without answer (LISTEN, SET) that every new connection begins with, this one included; once however often it is added.
+ * Outside transactions. `sql` is borrowed for good. */
+void db_on_connect(struct db *db, const char *sql);
+/* Waits up to timeout_ms for a notification on a channel that db_on_connect listens to; those that wait are all taken. Ends early on a
+ * signal. RC_UNAVAILABLE at once, or after a pause, while there is no connection: notifications were missed. Outside transactions. */
+MUST_CHECK enum rc db_wait(struct db *db, int timeout_ms, bool *notified);
 
 /* The raw connection for what this header does not offer (COPY, LISTEN); NULL if there is none and none can be had. */
 PGconn *db_connection(struct db *db);

@@ -17,6 +17,14 @@ static struct {
     struct str request_id;
 } state = {.process = "mopl", .min = LOG_INFO};
 
+enum log_level log_level_of(const char *name) {
+    static const char *const names[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+    for (enum log_level level = LOG_DEBUG; level <= LOG_ERROR; level++) {
+        if (strcmp(name, names[level]) == 0) return level;
+    }
+    return LOG_INFO;
+}
+
 void log_init(const char *process, enum log_level min) {
     state.process = process;
     state.min = min;

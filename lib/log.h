@@ -9,6 +9,8 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
+/* "debug", "info", "warn", "error"; anything else gives LOG_INFO. */
+enum log_level log_level_of(const char *name);
 /* Name written as "process"; borrowed, must stay. `min` drops what is below it. */
 void log_init(const char *process, enum log_level min);
 /* Request id added to each line until changed; an absent view removes it. Borrowed until then. */

@@ -16,6 +16,9 @@
 #define TOPIC_WATCHING "mopl.watching"               /* key: content id */
 #define TOPIC_CHAT "mopl.chat"                       /* key: content id */
 #define TOPIC_SESSIONS "mopl.sessions"               /* key: user id; payload {"sessionId","reason"} */
+#define TOPIC_DEAD ".dlq"
+/* All of the above but TOPIC_DEAD, NULL-ended. */
+extern const char *const outbox_topics[];
 
 struct outbox_event {
     const char *topic;
@@ -24,8 +27,21 @@ struct outbox_event {
     struct str payload; /* one JSON object: ids and facts that cannot be looked up later */
 };
 
-/* Adds a row with a fresh event id, inside the caller's db_transaction. */
+/* Adds a row with a fresh event id, inside the caller's db_transaction, after the statements that make the event true: so an event
+ * that follows from another one also follows it in order. RC_BAD_INPUT if the payload is no JSON (or holds \u0000), else as
+ * db_exec. */
 MUST_CHECK enum rc outbox_add(struct db *db, struct arena *a, const struct outbox_event *event);
+
+/* The same with an event id and texts as given: for dead letters and their way back, which stay the same event. */
+MUST_CHECK enum rc outbox_add_as(struct db *db, struct arena *a, struct uuid event_id, struct str topic, struct str key,
+                                 struct str type, struct str payload);
+
+/* What the relay has still to do. */
+struct outbox_backlog {
+    int64_t rows;      /* not yet published; counted to 1,000,000 */
+    int64_t oldest_ms; /* age of the oldest of them; 0 if there is none */
+};
+MUST_CHECK enum rc outbox_backlog(struct db *db, struct arena *a, struct outbox_backlog *backlog);
 
 /* Every statement of this module, for --check-sql; NULL-ended. */
 extern struct db_stmt *const outbox_statements[];

@@ -27,6 +27,8 @@ struct worker {
 /* Each workers/NAME.c defines this one object; main is lib's: --help, --check-sql, exit 0 on SIGTERM, 1 on failure, 2 on bad usage. */
 extern const struct worker worker;
 
+/* SIGTERM and SIGINT ask to stop, SIGPIPE is ignored. Done by main. */
+void worker_catch_signals(void);
 /* True once SIGTERM or SIGINT came. */
 bool worker_stopping(void);
 /* Sleeps up to `ms`, less if a signal comes. */
@@ -38,7 +40,8 @@ void worker_sleep(int ms);
 struct worker_consumer {
     const char *group;
     const char *const *topics; /* NULL-ended */
-    /* Inside a db_transaction: must be idempotent by message->event_id. RC_BAD_INPUT: poison, no further tries. */
+    /* Inside a db_transaction: must be idempotent by message->event_id. RC_BAD_INPUT: poison, no further tries. The context's arena is
+     * emptied after the transaction. Messages with a defect are not handled but go to the dead letters at once. */
     enum rc (*handle)(void *context, struct worker_context *w, const struct bus_message *message);
     /* Between batches, also when idle: for work in chunks (fan-outs). True if there is more to do at once. May be NULL. */
     bool (*between)(void *context, struct worker_context *w);

@@ -1,23 +1,29 @@
--- Events leave the system only through here: written in the transaction that makes them true, read in order by the relay.
+-- Events leave the system only through here: written in the transaction that makes them true, put in order by the relay.
 
+-- Ids become visible out of order: a reader that remembered the last id would skip what commits late. So nobody reads by id: the relay
+-- gives every row that has become visible the next position, and all readers go by positions. It is the only one that does, and its
+-- updates of outbox_progress queue up behind each other, so positions become visible in their order.
 CREATE TABLE outbox (
-    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    event_id     uuid NOT NULL, -- the same on redelivery and after a redrive: consumers recognise an event by it
-    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Ids become visible out of order; a reader takes only rows whose transaction is older than every running one.
-    xact_id      xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    topic        text COLLATE "C" NOT NULL,
-    key          text COLLATE "C" NOT NULL, -- order is kept among events of one key
-    type         text COLLATE "C" NOT NULL,
-    payload      jsonb NOT NULL,
-    position     bigint CONSTRAINT outbox_position UNIQUE, -- given by the relay in visible order; without gaps or repeats
-    published_at timestamptz, -- acknowledged by the bus
-    CONSTRAINT outbox_published_has_position CHECK (published_at IS NULL OR position IS NOT NULL)
-);
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id   uuid NOT NULL, -- the same on redelivery and after a redrive: consumers recognise an event by it
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    topic      text COLLATE "C" NOT NULL,
+    key        text COLLATE "C" NOT NULL, -- order is kept among events of one key
+    type       text COLLATE "C" NOT NULL,
+    payload    jsonb NOT NULL,
+    position   bigint CONSTRAINT outbox_position UNIQUE -- null until the relay has seen it
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_scale_factor = 0.1);
 CREATE INDEX outbox_unsequenced ON outbox (id) WHERE position IS NULL;
-CREATE INDEX outbox_pending ON outbox (position) WHERE published_at IS NULL AND position IS NOT NULL;
-CREATE INDEX outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
 CREATE INDEX outbox_by_topic ON outbox (topic, position) WHERE position IS NOT NULL;
+
+-- One row: how far the relay has come.
+CREATE TABLE outbox_progress (
+    one       boolean PRIMARY KEY DEFAULT true CONSTRAINT outbox_progress_one CHECK (one),
+    sequenced bigint NOT NULL DEFAULT 0, -- the last position given
+    published bigint NOT NULL DEFAULT 0, -- everything up to here is acknowledged by the bus
+    CONSTRAINT outbox_progress_in_order CHECK (published <= sequenced)
+) WITH (fillfactor = 50); -- room to change in place
+INSERT INTO outbox_progress DEFAULT VALUES;
 
 -- Wakes the relay at once; it also looks by itself, so a lost notification only costs time.
 CREATE FUNCTION outbox_written() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -33,9 +39,10 @@ CREATE TABLE bus_offsets (
     topic          text COLLATE "C" NOT NULL,
     position       bigint NOT NULL,
     PRIMARY KEY (consumer_group, topic)
-);
+) WITH (fillfactor = 50);
 
--- What a person's streams resume from: one increasing id a person for notifications and direct messages, kept for 7 days.
+-- What a person's streams resume from: one increasing id for notifications and direct messages, written by the relay with the position,
+-- kept for 7 days.
 CREATE TABLE user_events (
     position   bigint NOT NULL, -- of the outbox row it came from: the id of the SSE event
     user_id    uuid NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -43,6 +50,7 @@ CREATE TABLE user_events (
     event_id   uuid NOT NULL,
     name       text COLLATE "C" NOT NULL CONSTRAINT user_events_name CHECK (name IN ('notifications', 'direct-messages')),
     payload    jsonb NOT NULL,
-    PRIMARY KEY (user_id, position)
+    PRIMARY KEY (user_id, position),
+    CONSTRAINT user_events_once UNIQUE (user_id, event_id) -- a redriven event is not resumed twice
 );
 CREATE INDEX user_events_by_created ON user_events (created_at);

@@ -86,13 +86,11 @@ reachable() {
 
 # Makes MOPL_DATA and its folders, private to the services' user, who also gets what root may have left there.
 use_data_folder() {
-  local folder
-  if [ ! -d "$MOPL_DATA" ]; then
-    mkdir -p "$MOPL_DATA" || die "MOPL_DATA: cannot make $MOPL_DATA"
-    chmod 700 "$MOPL_DATA"
+  if [ -z "$(ls -A "$MOPL_DATA" 2>/dev/null)" ]; then  # new; another folder of root's is not taken over
+    mkdir -p "$MOPL_DATA" && chmod 700 "$MOPL_DATA" || die "MOPL_DATA: cannot make $MOPL_DATA"
     [ "$EUID" -ne 0 ] || chown "$service_user:" "$MOPL_DATA"
   fi
-  "${as_service[@]}" mkdir -p -m 700 "$run" "$run/uploads" "$run/deflate" "$run/errors" "$MOPL_DATA/logs" "$MOPL_DATA/files" ||
+  "${as_service[@]}" mkdir -p -m 700 "$run" "$run/uploads" "$run/deflate" "$run/errors" "$MOPL_DATA/logs" "$MOPL_DATA/files" 2>/dev/null ||
     die "MOPL_DATA: $service_user cannot write to $MOPL_DATA"
 }
 

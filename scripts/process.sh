@@ -86,7 +86,7 @@ step() {  # NAME COMMAND...
 
 status_line() {  # NAME PID
   local name=$1 pid=$2 all workers=- restarts=- since
-  if [ -S "$run/$name.sock" ] && [ "$name" != redis ]; then  # a responder: pid is multiwatch's
+  if is_worker "$name" || { [ -S "$run/$name.sock" ] && [ "$name" != redis ]; }; then  # pid is multiwatch's
     workers=$(children "$pid" | wc -w)
     restarts=$(restarts_of "$name")
   fi

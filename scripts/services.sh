@@ -94,6 +94,17 @@ start_responder() {  # NAME
     "$(type -P multiwatch)" -f "$MOPL_WORKERS" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
 }
 
+# A worker has no socket; else it is looked after like a responder's.
+start_worker() {  # NAME
+  running "$1" && return
+  launch "$1" "$(type -P multiwatch)" -f 1 -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
+}
+
+start_workers() {
+  local name
+  while read -r name; do start_worker "$name"; done < <(worker_names)
+}
+
 # A socket that is left over may have workers left over, who outlived their multiwatch.
 end_strays() {  # NAME
   local stray
@@ -197,29 +208,40 @@ restart_service() {  # NAME PID
       [ -x "$bin/$1" ] || die "$bin/$1 is missing: build first (make)"
       for child in $(children "$2"); do
         kill -TERM "$child" 2>/dev/null || true
-        await 15 replaced "$child" "$2" || die "worker $child of $1 does not end"
+        await 15 replaced "$child" "$2" "$1" || die "worker $child of $1 does not end"
       done
       mark_log "$1" restart
-      await 10 answers "$1" || { show_log "$1"; die "$1 does not answer"; }
+      is_worker "$1" || await 10 answers "$1" || { show_log "$1"; die "$1 does not answer"; }
       ;;
   esac
 }
 
-replaced() {  # OLD PARENT
-  ! kill -0 "$1" 2>/dev/null && [ "$(children "$2" | wc -w)" -ge "$MOPL_WORKERS" ]
+replaced() {  # OLD PARENT NAME
+  local wanted=$MOPL_WORKERS
+  if is_worker "$3"; then wanted=1; fi
+  ! kill -0 "$1" 2>/dev/null && [ "$(children "$2" | wc -w)" -ge "$wanted" ]
 }
 
-# The front first, so that requests under way still find their responders; PostgreSQL last.
+# The front first, so that requests under way still find their responders, whose last events still find the workers; PostgreSQL last.
 stop_all() {
-  local file name names=()
+  local file name responders=() workers=()
   stop lighttpd INT 15
   for file in "$run"/*.pid; do
     name=${file##*/}
     name=${name%.pid}
-    case "$name" in lighttpd | redis | postgres | '*') ;; *) names+=("$name") ;; esac
+    case "$name" in
+      lighttpd | redis | postgres | '*') ;;
+      *) if is_worker "$name"; then workers+=("$name"); else responders+=("$name"); fi ;;
+    esac
   done
-  for name in "${names[@]}"; do if running "$name"; then kill -TERM "$pid" 2>/dev/null || true; fi; done
-  for name in "${names[@]}"; do stop "$name" TERM 10; done
+  stop_together "${responders[@]}"
+  stop_together "${workers[@]}"
   stop redis TERM 10
   stop postgres INT 60
+}
+
+stop_together() {  # NAMES
+  local name
+  for name; do if running "$name"; then kill -TERM "$pid" 2>/dev/null || true; fi; done
+  for name; do stop "$name" TERM 10; done
 }

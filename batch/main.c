@@ -109,6 +109,11 @@ static int parse_arguments(int argc, char **argv, struct options *o) {
         o->check_sql |= c == 'c';
         if (c == 'd') o->data = optarg;
     }
+    /* "mopl batch status" reads better than with dashes. */
+    if (argc - optind == 1 && strcmp(argv[optind], "status") == 0) {
+        o->status = true;
+        argc--;
+    }
     if (argc - optind == 1) o->job = find_job(argv[optind]);
     if (argc - optind == 1 && !o->job) fprintf(stderr, "mopl-batch: there is no job %s\n", argv[optind]);
     bool about = o->status || o->check_sql;

@@ -13,8 +13,8 @@ struct image {
     uint32_t width, height; /* pixels, from the header */
 };
 
-/* RC_UNSUPPORTED_MEDIA if the bytes are none of the four or their header is broken or cut off; RC_TOO_LARGE if width × height is over
- * max_pixels or a side is 0. */
+/* RC_UNSUPPORTED_MEDIA if the bytes are none of the four or their header is broken or cut off; RC_TOO_LARGE if width × height is
+ * over max_pixels or a side is 0. */
 MUST_CHECK enum rc image_inspect(struct str bytes, int64_t max_pixels, struct image *out);
 
 #endif

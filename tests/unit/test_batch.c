@@ -413,6 +413,7 @@ Test(batch, usage) {
     r = batch("--status", NULL, NULL, NULL);
     assert_code(r, 0);
     assert_says(r.out, "demo                never");
+    cr_assert(str_eq(batch("status", NULL, NULL, NULL).out, r.out));
     environment[0] = "MOPL_DATABASE_URL=postgresql:///x?host=/no/such/folder";
     r = batch("demo", NULL, NULL, NULL);
     assert_code(r, 1);

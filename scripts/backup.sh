@@ -25,17 +25,16 @@ cmd_restore() {  # FILE
   local file temporary
   file=$(realpath -m "$1")
   [ -r "$file" ] || die "cannot read $file"
+  tar -tf "$file" database.dump files/ settings.env >/dev/null 2>&1 || die "$file is no archive of mopl backup"
   locate_data
   [ -z "$(ls -A "$MOPL_DATA" 2>/dev/null)" ] || die "$MOPL_DATA is not empty: restore fills a new instance (set MOPL_DATA)"
   use_data_folder
   only_one
   temporary=$("${as_service[@]}" mktemp -d "$run/restore.XXXXXX")
   # shellcheck disable=SC2064
-  trap "rm -rf '$temporary'" EXIT
-  "${as_service[@]}" tar -x -C "$temporary" --no-same-owner <"$file" || die "$file is no archive of mopl backup"
-  local part
-  for part in database.dump files settings.env; do [ -e "$temporary/$part" ] || die "$file holds no $part"; done
-  "${as_service[@]}" sh -c 'rmdir "$2/files" && mv "$1/files" "$2/files" && mv "$1/settings.env" "$2/settings.env"' _ \
+  trap "rm -rf '$temporary'; stop_all" EXIT
+  "${as_service[@]}" tar -x -C "$temporary" --no-same-owner <"$file"
+  "${as_service[@]}" sh -c 'rmdir "$2/files" && mv "$1/files" "$2/files" && chmod 600 "$1/settings.env" && mv "$1/settings.env" "$2/settings.env"' _ \
     "$temporary" "$MOPL_DATA"
   load_settings
   start_stores
@@ -43,7 +42,6 @@ cmd_restore() {  # FILE
     die "the database holds tables already: restore needs an empty one"
   step restore "$pg_bin/pg_restore" --no-owner --exit-on-error --single-transaction --dbname "$MOPL_DATABASE_URL" \
     "$temporary/database.dump"
-  stop_all
   echo "$MOPL_DATA is filled. Start it: mopl up"
 }
 

@@ -95,6 +95,12 @@ $(VIEWER)/.installed: docs/viewer/requirements.txt
 	@rm -rf $(VIEWER).new
 	@touch $@
 
+# tests/unit/test_NAME of a responder calls its routes: it links endpoints/NAME.c and its further files.
+define endpoint_test_rule
+$(B)/tests/unit/test_$(1): $$(patsubst %.c,$(B)/%.o,$$(wildcard endpoints/$(1).c endpoints/$(1)-*.c))
+endef
+$(foreach r,$(RESPONDERS),$(eval $(call endpoint_test_rule,$(r))))
+
 .PHONY: unit
 unit: $(addprefix $(B)/tests/unit/,$(UNIT)) ## compile the unit tests (run one alone: build/release/tests/unit/test_str)
 

@@ -18,7 +18,7 @@
 #include "responder.h"
 #include "session.h"
 
-enum { TEMPORARY_PASSWORD_BYTES = 12, FORM_FIELD_BYTES_MAX = 1024 };
+enum { TEMPORARY_PASSWORD_BYTES = 12, FORM_FIELD_BYTES_MAX = 1024, SIGN_IN_TRIES = 3 };
 
 /* Queries */
 
@@ -38,9 +38,11 @@ static struct db_stmt use_temporary = {
     0,
 };
 
-/* Not if the password was changed meanwhile. */
-static struct db_stmt rehash = {"auth_rehash",
-                                "UPDATE users SET password_hash = $2::text WHERE id = $1::uuid AND password_hash = $3::text", 0};
+/* Between the check of a password and the session no other change of it comes. */
+static struct db_stmt lock_hash = {"auth_lock_hash",
+                                   "SELECT password_hash = $2::text FROM users WHERE id = $1::uuid FOR NO KEY UPDATE", 0};
+
+static struct db_stmt rehash = {"auth_rehash", "UPDATE users SET password_hash = $2::text WHERE id = $1::uuid", 0};
 
 static struct db_stmt set_temporary = {
     "auth_set_temporary",
@@ -73,9 +75,11 @@ static enum rc answer_jwt(struct req *r, struct uuid user_id, struct str access_
 struct sign_in {
     struct req *r;
     struct str email, password;
+    struct str digest; /* SHA-256 of the password, as temporary ones are stored */
+    bool locked;
+    bool temporary; /* signs in with the temporary password */
+    bool changed;   /* the password was changed while it was checked */
     struct uuid user_id;
-    bool temporary;                /* signed in with the temporary password */
-    struct str digest;             /* SHA-256 of the password, as temporary ones are stored */
     struct str old_hash, new_hash; /* new one absent: nothing to rehash */
     struct session_started started;
 };
@@ -86,52 +90,85 @@ static struct str sha256(struct arena *a, struct str text) {
     return str_from((const char *)digest, SHA256_DIGEST_LENGTH);
 }
 
-/* Takes the same time whether the account exists, has a password or is locked. */
-static enum rc check_password(struct sign_in *s) {
+static enum rc read_account(struct sign_in *s) {
     struct req *r = s->r;
-    int cost = (int)r->app->conf->bcrypt_cost;
     struct db_params p;
     struct db_rows rows;
     dbp_init(&p);
     dbp_text(&p, s->email);
     enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &find_account, &p, &rows);
     if (rc != RC_OK) return rc;
-    bool exists = rows.count > 0;
-    s->old_hash = exists ? db_text(&rows, 0, ACCOUNT_HASH) : (struct str){0};
-    s->digest = sha256(r->arena, s->password);
-    struct str temporary = exists ? db_text(&rows, 0, ACCOUNT_TEMPORARY) : (struct str){0};
+    s->temporary = false;
+    s->old_hash = s->new_hash = (struct str){0};
+    if (rows.count == 0) return RC_OK;
+    struct str temporary = db_text(&rows, 0, ACCOUNT_TEMPORARY);
+    s->user_id = db_uuid(&rows, 0, ACCOUNT_ID);
+    s->locked = db_bool(&rows, 0, ACCOUNT_LOCKED);
+    s->old_hash = db_text(&rows, 0, ACCOUNT_HASH);
     s->temporary = temporary.len == s->digest.len && CRYPTO_memcmp(temporary.ptr, s->digest.ptr, temporary.len) == 0;
+    return RC_OK;
+}
+
+/* Takes the same time whether the account exists, has a password or is locked. */
+static enum rc check_password(struct sign_in *s) {
+    struct req *r = s->r;
+    int cost = (int)r->app->conf->bcrypt_cost;
     bool usual = password_verify(s->password, s->old_hash, cost);
     if (!usual && !s->temporary) return req_fail(r, RC_UNAUTHENTICATED, MSG_SIGN_IN_FAILED);
-    if (db_bool(&rows, 0, ACCOUNT_LOCKED)) return req_fail(r, RC_UNAUTHENTICATED, MSG_ACCOUNT_LOCKED);
-    s->user_id = db_uuid(&rows, 0, ACCOUNT_ID);
+    if (s->locked) return req_fail(r, RC_UNAUTHENTICATED, MSG_ACCOUNT_LOCKED);
     if (usual && password_needs_rehash(s->old_hash, cost)) return password_hash(r->arena, s->password, cost, &s->new_hash);
     return RC_OK;
 }
 
-static enum rc sign_in_transaction(void *context) {
-    struct sign_in *s = context;
+static enum rc use_temporary_password(struct sign_in *s) {
     struct req *r = s->r;
     struct db_params p;
     struct db_rows rows;
+    dbp_init(&p);
+    dbp_uuid(&p, s->user_id);
+    dbp_bytes(&p, s->digest);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &use_temporary, &p, &rows);
+    if (rc != RC_OK) return rc;
+    return rows.affected == 1 ? RC_OK : req_fail(r, RC_UNAUTHENTICATED, MSG_SIGN_IN_FAILED);
+}
+
+static enum rc confirm_password(struct sign_in *s) {
+    struct req *r = s->r;
+    struct db_params p;
+    struct db_rows rows;
+    dbp_init(&p);
+    dbp_uuid(&p, s->user_id);
+    dbp_text(&p, s->old_hash);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &lock_hash, &p, &rows);
+    if (rc != RC_OK) return rc;
+    s->changed = rows.count == 0 || !db_bool(&rows, 0, 0);
+    if (s->changed) return req_fail(r, RC_UNAUTHENTICATED, MSG_SIGN_IN_FAILED);
+    if (!s->new_hash.ptr) return RC_OK;
+    dbp_init(&p);
+    dbp_uuid(&p, s->user_id);
+    dbp_text(&p, s->new_hash);
+    return db_exec(r->app->db, r->arena, DB_WRITE, &rehash, &p, NULL);
+}
+
+static enum rc sign_in_transaction(void *context) {
+    struct sign_in *s = context;
+    enum rc rc = s->temporary ? use_temporary_password(s) : confirm_password(s);
+    return rc == RC_OK ? session_start(s->r, s->user_id, &s->started) : rc;
+}
+
+/* A temporary password cannot be guessed, so failures before it do not count against it: who asked for one gets in. */
+static enum rc try_sign_in(struct sign_in *s, struct limit per_account) {
+    struct req *r = s->r;
     enum rc rc = RC_OK;
-    if (s->temporary) {
-        dbp_init(&p);
-        dbp_uuid(&p, s->user_id);
-        dbp_bytes(&p, s->digest);
-        rc = db_exec(r->app->db, r->arena, DB_WRITE, &use_temporary, &p, &rows);
-        if (rc != RC_OK) return rc;
-        if (rows.affected == 0) return req_fail(r, RC_UNAUTHENTICATED, MSG_SIGN_IN_FAILED);
+    s->changed = true;
+    for (int tries = 0; s->changed && tries < SIGN_IN_TRIES; tries++) {
+        s->changed = false;
+        if ((rc = read_account(s)) != RC_OK) return rc;
+        if (!s->temporary && (rc = limit_peek(r, per_account, s->email)) != RC_OK) return rc;
+        rc = check_password(s);
+        if (rc == RC_OK) rc = db_transaction(r->app->db, r->arena, sign_in_transaction, s);
     }
-    if (s->new_hash.ptr) {
-        dbp_init(&p);
-        dbp_uuid(&p, s->user_id);
-        dbp_text(&p, s->new_hash);
-        dbp_text(&p, s->old_hash);
-        rc = db_exec(r->app->db, r->arena, DB_WRITE, &rehash, &p, NULL);
-        if (rc != RC_OK) return rc;
-    }
-    return session_start(r, s->user_id, &s->started);
+    return rc;
 }
 
 static void take_form_field(struct req *r, const struct http_params *form, const char *name, struct str *out) {
@@ -145,7 +182,7 @@ static void take_form_field(struct req *r, const struct http_params *form, const
 
 static enum rc sign_in(struct req *r) {
     const struct conf *conf = r->app->conf;
-    const struct limit per_account = {"sign-in:account", conf->limit_sign_in_account, 15 * 60};
+    const struct limit per_account = limit_failed_sign_ins(conf);
     const struct limit per_address = {"sign-in:address", conf->limit_sign_in_address, 60 * 60};
     struct sign_in s = {.r = r};
     struct http_params form;
@@ -155,19 +192,18 @@ static enum rc sign_in(struct req *r) {
     take_form_field(r, &form, "password", &s.password);
     if ((rc = req_check(r)) != RC_OK) return rc;
     s.email = email_normalise(r->arena, s.email);
-    if ((rc = limit_peek(r, per_address, r->address)) != RC_OK) return rc;
-    if ((rc = limit_peek(r, per_account, s.email)) != RC_OK) return rc;
+    s.digest = sha256(r->arena, s.password);
 
-    rc = check_password(&s);
-    if (rc == RC_OK) rc = db_transaction(r->app->db, r->arena, sign_in_transaction, &s);
+    rc = try_sign_in(&s, per_account);
     if (rc == RC_UNAUTHENTICATED) {
         log_event(LOG_INFO, "sign_in_refused", LOG_STR("address", r->address));
-        enum rc counted = limit_hit(r, per_address, r->address);
-        if (counted == RC_OK) counted = limit_hit(r, per_account, s.email);
+        /* Only failures are counted and only they are refused by the address: others behind it, who know their passwords, get in.
+         */
+        enum rc counted = limit_hit(r, per_account, s.email);
+        if (counted == RC_OK) counted = limit_hit(r, per_address, r->address);
         return counted == RC_TOO_MANY ? counted : rc;
     }
     if (rc != RC_OK) return rc;
-    limit_clear(r, per_account, s.email);
     session_grant(r, &s.started);
     return answer_jwt(r, s.user_id, s.started.access_token);
 }
@@ -290,7 +326,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/health", AUTH_ANYONE, 0, 200, health},
 };
 
-static struct db_stmt *const statements[] = {&find_account, &use_temporary, &rehash, &set_temporary, &read_user, NULL};
+static struct db_stmt *const statements[] = {&find_account, &use_temporary, &lock_hash, &rehash, &set_temporary, &read_user, NULL};
 
 const struct responder responder = {
     .name = "auth",

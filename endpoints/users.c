@@ -38,7 +38,7 @@ static struct db_stmt read_hash = {"users_read_hash", "SELECT password_hash FROM
 static struct db_stmt set_password = {
     "users_set_password",
     "UPDATE users SET password_hash = $2::text, temporary_password_hash = NULL, temporary_password_expires_at = NULL,"
-    " updated_at = clock_timestamp() WHERE id = $1::uuid",
+    " updated_at = clock_timestamp() WHERE id = $1::uuid RETURNING email",
     0,
 };
 
@@ -121,7 +121,7 @@ static enum rc change_profile(struct req *r) {
 
 struct new_password {
     struct req *r;
-    struct str hash;
+    struct str hash, email;
     struct session_ended ended;
 };
 
@@ -129,12 +129,15 @@ static enum rc password_transaction(void *context) {
     struct new_password *n = context;
     struct req *r = n->r;
     struct db_params p;
+    struct db_rows rows;
     n->ended = (struct session_ended){0};
     dbp_init(&p);
     dbp_uuid(&p, r->caller.user_id);
     dbp_text(&p, n->hash);
-    enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &set_password, &p, NULL);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &set_password, &p, &rows);
     if (rc != RC_OK) return rc;
+    if (rows.count == 0) return req_fail(r, RC_NOT_FOUND, MSG_USER_NOT_FOUND);
+    n->email = db_text(&rows, 0, 0);
     return session_end_user(r, r->caller.user_id, &r->caller.session_id, SESSION_END_PASSWORD, &n->ended);
 }
 
@@ -164,8 +167,10 @@ static enum rc change_password(struct req *r) {
     if (current.ptr && (rc = check_current(r, current)) != RC_OK) return rc;
     rc = password_hash(r->arena, password, (int)r->app->conf->bcrypt_cost, &n.hash);
     if (rc == RC_OK) rc = db_transaction(r->app->db, r->arena, password_transaction, &n);
-    if (rc == RC_OK) session_flush(r, &n.ended);
-    return rc;
+    if (rc != RC_OK) return rc;
+    session_flush(r, &n.ended);
+    limit_clear(r, limit_failed_sign_ins(r->app->conf), n.email);
+    return RC_OK;
 }
 
 static const struct route routes[] = {

@@ -11,6 +11,11 @@ struct limit {
     int64_t window_s;
 };
 
+/* Failed sign-ins of an account, by its e-mail: counted at sign-in, forgotten when the password is changed. */
+static inline struct limit limit_failed_sign_ins(const struct conf *conf) {
+    return (struct limit){"sign-in:account", conf->limit_sign_in_account, 15 * 60};
+}
+
 /* Counts a hit of `subject` (hashed into the key, so no mail address is stored). Within the limit: RC_OK; else RC_TOO_MANY with
  * Retry-After set on the request. */
 MUST_CHECK enum rc limit_hit(struct req *r, struct limit limit, struct str subject);

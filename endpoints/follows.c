@@ -39,7 +39,7 @@ static const struct page_sort REC_SORTS[] = {{"score", PAGE_I64}};
     " near AS MATERIALIZED (SELECT f.followee_id AS id, count(*) AS ties FROM follows mine"                                       \
     " JOIN follows f ON f.follower_id = mine.followee_id"                                                                         \
     " WHERE mine.follower_id = $4::uuid AND f.followee_id NOT IN (SELECT id FROM known) GROUP BY f.followee_id)"                  \
-    " SELECT (SELECT mopl_total('users:USER:open') + mopl_total('users:ADMIN:open'))"                                             \
+    " SELECT (SELECT coalesce(sum(n), 0)::bigint FROM counters WHERE name IN ('users:USER:open', 'users:ADMIN:open'))"            \
     " - (SELECT count(*) FROM known JOIN users USING (id) WHERE NOT locked),"                                                     \
     " p.score, p.ties, " DTO_USER_SUMMARY_COLUMNS("p") " FROM (SELECT) one LEFT JOIN (" PAGE_OF(                                  \
         "SELECT * FROM (SELECT id, name, image_key, ties, (ties << 32) + follower_count AS score FROM near JOIN users USING (id)" \

@@ -77,7 +77,7 @@ enum { FILTER_KEYWORD = 1, FILTER_OWNER = 2, FILTER_SUBSCRIBER = 4, FILTER_COUNT
 
 /* [filters][sort][descending] */
 static struct db_stmt lists[FILTER_COUNT][SORT_COUNT][2] = {
-    LISTS("all", LIST_SQL, "(SELECT mopl_total('playlists'))", ""),
+    LISTS("all", LIST_SQL, "(SELECT coalesce(sum(n), 0)::bigint FROM counters WHERE name = 'playlists')", ""),
     LISTS("k", MATCH_SQL, OF_KEYWORD),
     LISTS("o", LIST_SQL, "coalesce((SELECT playlist_count FROM users WHERE id = $5::uuid), 0)", "owner_id = $5::uuid AND "),
     LISTS("ko", MATCH_SQL, OF_KEYWORD OF_OWNER("6")),

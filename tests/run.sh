@@ -96,10 +96,9 @@ start_instance() {
     ./mopl down || true
   done
   ./mopl batch import-catalogue >"$work/log" 2>&1 && ./mopl batch demo >>"$work/log" 2>&1 || { cat "$work/log"; return 1; }
+  MOPL_TEST_DATABASE_URL=$(set +u; eval "$("$MOPL_BIN/mopl-conf" --export 2>/dev/null)"; printf '%s' "$MOPL_DATABASE_URL")
   export MOPL_TEST_BASE=http://127.0.0.1:$MOPL_PORT MOPL_TEST_ADMIN_EMAIL=$MOPL_ADMIN_EMAIL MOPL_TEST_ADMIN_PASSWORD=$MOPL_ADMIN_PASSWORD
-  export MOPL_TEST_RATE_LIMITS=off MOPL_TEST_BIN=$MOPL_BIN MOPL_TEST_DATA=$MOPL_DATA
-  MOPL_TEST_DATABASE_URL=$(set +u; eval "$("$MOPL_BIN/mopl-conf" --export)"; printf '%s' "$MOPL_DATABASE_URL")
-  export MOPL_TEST_DATABASE_URL
+  export MOPL_TEST_RATE_LIMITS=off MOPL_TEST_BIN=$MOPL_BIN MOPL_TEST_DATABASE_URL
 }
 
 if wanted unit; then

@@ -20,7 +20,7 @@ static const char PNG[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08
                           "c```\xf8\x0f\0\x01\x04\x01\0\x5f\xe5\xc3\x4b\0\0\0\0IEND\xae\x42\x60\x82";
 static const char JPEG[] =
     "\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xd9";
-static const char WEBP[] = "RIFF\x1a\0\0\0WEBPVP8L\r\0\0\0\x2f\0\0\0\x10\x07\x10\x11\x11\x88\x88\xfe\x07";
+static const char WEBP[] = "RIFF\x1a\0\0\0WEBPVP8L\r\0\0\0\x2f\0\0\0\x10\x07\x10\x11\x11\x88\x88\xfe\x07\0";
 #define BYTES(array) str_from(array, sizeof array - 1)
 
 static struct answer post(const char *request, struct str picture) {

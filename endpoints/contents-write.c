@@ -1,16 +1,24 @@
 /* Contents, written by administrators: create, change, delete, each with its picture. */
 #include "contents.h"
 #include "dto.h"
+#include "events.h"
 #include "upload.h"
 
 enum { TITLE_MAX = 255, DESCRIPTION_MAX = 10000, TAGS_MAX = 10, TAG_MAX = 64 };
 
 /* Queries. The counters and the search table follow by triggers. */
 
+/* Of the row `w` that was written. */
+#define TELL(TYPE, ACTOR) EVENT_SQL(TYPE, "$" ACTOR "::uuid", "'contentId', id", "w")
+#define TELL_CREATED TELL(EVENT_CONTENT_CREATED, "7")
+#define TELL_UPDATED TELL(EVENT_CONTENT_UPDATED, "6")
+#define TELL_DELETED TELL(EVENT_CONTENT_DELETED, "2")
+
 struct db_stmt contents_insert_stmt = {
     "contents_insert",
-    "INSERT INTO contents AS c (id, type, title, description, tags, thumbnail_key)"
-    " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text[], $6::text) RETURNING " DTO_CONTENT_COLUMNS("c"),
+    "WITH w AS (INSERT INTO contents (id, type, title, description, tags, thumbnail_key)"
+    " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text[], $6::text) RETURNING *), " TELL_CREATED
+    " SELECT " DTO_CONTENT_COLUMNS("w") " FROM w",
     0,
 };
 
@@ -18,20 +26,22 @@ struct db_stmt contents_insert_stmt = {
  * different value counts. The first column is the key of the picture so far: the row is locked before it is read. */
 struct db_stmt contents_update_stmt = {
     "contents_update",
-    "WITH old AS (SELECT id, thumbnail_key FROM contents WHERE id = $1::uuid FOR NO KEY UPDATE)"
-    " UPDATE contents AS c SET title = coalesce($2::text, c.title), description = coalesce($3::text, c.description),"
+    "WITH old AS (SELECT id, thumbnail_key FROM contents WHERE id = $1::uuid FOR NO KEY UPDATE),"
+    " w AS (UPDATE contents AS c SET title = coalesce($2::text, c.title), description = coalesce($3::text, c.description),"
     " tags = coalesce($4::text[], c.tags), thumbnail_key = coalesce($5::text, c.thumbnail_key), updated_at = clock_timestamp(),"
     " edited_fields = CASE WHEN c.source IS NULL THEN c.edited_fields ELSE ARRAY(SELECT DISTINCT field FROM unnest(c.edited_fields"
     " || CASE WHEN $2::text <> c.title THEN 'title' END || CASE WHEN $3::text <> c.description THEN 'description' END"
     " || CASE WHEN $4::text[] <> c.tags THEN 'tags' END || CASE WHEN $5::text <> '' THEN 'thumbnail' END) AS field"
     " WHERE field IS NOT NULL ORDER BY field) END"
-    " FROM old WHERE c.id = old.id RETURNING old.thumbnail_key, " DTO_CONTENT_COLUMNS("c"),
+    " FROM old WHERE c.id = old.id RETURNING c.*, old.thumbnail_key AS old_key), " TELL_UPDATED
+    " SELECT w.old_key, " DTO_CONTENT_COLUMNS("w") " FROM w",
     0,
 };
 
 struct db_stmt contents_delete_stmt = {
     "contents_delete",
-    "DELETE FROM contents WHERE id = $1::uuid RETURNING thumbnail_key",
+    "WITH w AS (DELETE FROM contents WHERE id = $1::uuid RETURNING id, thumbnail_key), " TELL_DELETED
+    " SELECT thumbnail_key FROM w",
     0,
 };
 
@@ -75,6 +85,7 @@ enum rc contents_create(struct req *r) {
     dbp_text(&p, f.description);
     dbp_text_array(&p, r->arena, f.tags, f.tag_count);
     dbp_text(&p, key);
+    dbp_uuid(&p, r->caller.user_id);
     rc = db_exec(r->app->db, r->arena, DB_WRITE, &contents_insert_stmt, &p, &rows);
     upload_settle(r, rc, key, (struct str){0});
     if (rc == RC_OK) dto_content(r->out, &rows, 0, 0);
@@ -100,6 +111,7 @@ enum rc contents_change(struct req *r) {
         dbp_null(&p);
     }
     dbp_text(&p, key);
+    dbp_uuid(&p, r->caller.user_id);
     rc = db_exec(r->app->db, r->arena, DB_WRITE, &contents_update_stmt, &p, &rows);
     if (rc == RC_OK && rows.count == 0) rc = req_fail(r, RC_NOT_FOUND, MSG_CONTENT_NOT_FOUND);
     if (rc == RC_OK) old_key = db_text(&rows, 0, COL_OLD_KEY);
@@ -113,6 +125,7 @@ enum rc contents_delete(struct req *r) {
     struct db_rows rows;
     dbp_init(&p);
     dbp_uuid(&p, r->path_ids[0]);
+    dbp_uuid(&p, r->caller.user_id);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &contents_delete_stmt, &p, &rows);
     if (rc != RC_OK) return rc;
     if (rows.count == 0) return req_fail(r, RC_NOT_FOUND, MSG_CONTENT_NOT_FOUND);

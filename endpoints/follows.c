@@ -1,5 +1,6 @@
 /* Follows: who follows whom, and whom one might follow. Both sides' counts are kept by triggers in the same transaction. */
 #include "dto.h"
+#include "events.h"
 #include "json_read.h"
 #include "page.h"
 #include "responder.h"
@@ -62,10 +63,12 @@ static struct db_stmt get_follow = {
 
 static struct db_stmt count_followers = {"follows_count", "SELECT follower_count FROM users WHERE id = $1::uuid", 0};
 
+#define TELL_FOLLOWED EVENT_SQL(EVENT_FOLLOW_CREATED, "follower_id", "'followId', id, 'followeeId', followee_id", "f")
+
 static struct db_stmt insert_follow = {
     "follows_insert",
-    "INSERT INTO follows AS f (id, follower_id, followee_id) VALUES ($1::uuid, $2::uuid, $3::uuid) RETURNING true, " FOLLOW_COLUMNS(
-        "f"),
+    "WITH f AS (INSERT INTO follows (id, follower_id, followee_id) VALUES ($1::uuid, $2::uuid, $3::uuid) RETURNING "
+    "*), " TELL_FOLLOWED " SELECT true, " FOLLOW_COLUMNS("f") " FROM f",
     0,
 };
 

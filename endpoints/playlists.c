@@ -2,6 +2,7 @@
  * search table are kept by triggers in the same transaction. A playlist is always shown with its contents, in the order they were
  * added. */
 #include "dto.h"
+#include "events.h"
 #include "json_read.h"
 #include "page.h"
 #include "responder.h"
@@ -108,11 +109,17 @@ static struct db_stmt get_playlist = {
     0,
 };
 
+/* Of the row `p` that was written. */
+#define TELL_CREATED EVENT_SQL(EVENT_PLAYLIST_CREATED, "owner_id", "'playlistId', id", "p")
+#define TELL_UPDATED                                                      \
+    EVENT_SQL(EVENT_PLAYLIST_UPDATED, "p.owner_id", "'playlistId', p.id", \
+              "p JOIN playlists o USING (id) WHERE (o.title, o.description) <> (p.title, p.description)")
+#define TELL_DELETED EVENT_SQL(EVENT_PLAYLIST_DELETED, "owner_id", "'playlistId', id", "w")
+
 static struct db_stmt insert_playlist = {
     "playlists_insert",
     "WITH p AS (INSERT INTO playlists (id, owner_id, title, description) VALUES ($1::uuid, $2::uuid, $3::text, $4::text) RETURNING "
-    "*)"
-    " SELECT true, " PLAYLIST_COLUMNS " FROM p" PLAYLIST_JOINS("$2"),
+    "*), " TELL_CREATED " SELECT true, " PLAYLIST_COLUMNS " FROM p" PLAYLIST_JOINS("$2"),
     0,
 };
 
@@ -125,26 +132,28 @@ static struct db_stmt update_playlist = {
     "WITH p AS (UPDATE playlists SET title = coalesce($3::text, title), description = coalesce($4::text, description), updated_at ="
     " CASE WHEN coalesce($3::text, title) = title AND coalesce($4::text, description) = description THEN updated_at ELSE " MOVED_ON
     " END"
-    " WHERE id = $1::uuid AND owner_id = $2::uuid RETURNING *)"
-    " SELECT x.owner_id = $2::uuid, " PLAYLIST_COLUMNS
+    " WHERE id = $1::uuid AND owner_id = $2::uuid RETURNING *), " TELL_UPDATED " SELECT x.owner_id = $2::uuid, " PLAYLIST_COLUMNS
     " FROM playlists x LEFT JOIN p ON p.id = x.id" PLAYLIST_JOINS("$2") " WHERE x.id = $1::uuid ORDER BY " CONTENT_ORDER,
     0,
 };
 
 static struct db_stmt delete_playlist = {
     "playlists_delete",
-    "WITH w AS (DELETE FROM playlists WHERE id = $1::uuid AND owner_id = $2::uuid RETURNING id)"
+    "WITH w AS (DELETE FROM playlists WHERE id = $1::uuid AND owner_id = $2::uuid RETURNING *), " TELL_DELETED
     " SELECT p.owner_id = $2::uuid, w.id FROM playlists p LEFT JOIN w ON w.id = p.id WHERE p.id = $1::uuid",
     0,
 };
 
 /* Both tell by a row that the playlist is there. The second locks it before the subscription, as the deletion of a playlist does.
  */
+#define TELL_SUBSCRIBED                                                              \
+    EVENT_SQL(EVENT_PLAYLIST_SUBSCRIBED, "w.user_id", "'playlistId', w.playlist_id", \
+              "w JOIN playlists p ON p.id = w.playlist_id WHERE p.owner_id <> w.user_id")
 static struct db_stmt insert_subscription = {
     "playlist_subscriptions_insert",
     "WITH w AS (INSERT INTO playlist_subscriptions (user_id, playlist_id)"
-    " SELECT $2::uuid, id FROM playlists WHERE id = $1::uuid ON CONFLICT DO NOTHING)"
-    " SELECT id FROM playlists WHERE id = $1::uuid",
+    " SELECT $2::uuid, id FROM playlists WHERE id = $1::uuid ON CONFLICT DO NOTHING"
+    " RETURNING *), " TELL_SUBSCRIBED " SELECT id FROM playlists WHERE id = $1::uuid",
     0,
 };
 static struct db_stmt delete_subscription = {
@@ -164,13 +173,16 @@ static struct db_stmt delete_subscription = {
     " FOR NO KEY UPDATE), "
 #define MOVE_ON_IF_WRITTEN ", m AS (UPDATE playlists SET updated_at = " MOVED_ON " WHERE id IN (SELECT playlist_id FROM w))"
 
+#define TELL_CONTENT_ADDED \
+    EVENT_SQL(EVENT_PLAYLIST_CONTENT_ADDED, "$2::uuid", "'playlistId', playlist_id, 'contentId', $3::uuid", "w")
+
 enum { ENTRY_MINE, ENTRY_CONTENT, ENTRY_WRITTEN, ENTRY_THERE };
 static struct db_stmt insert_entry = {
     "playlist_contents_insert",
     LOCK_CONTENT_AND_PLAYLIST
     "w AS (INSERT INTO playlist_contents (playlist_id, content_id) SELECT p.id, c.id FROM c, p"
     " WHERE p.owner_id = $2::uuid AND p.content_count < $4::bigint RETURNING playlist_id)" MOVE_ON_IF_WRITTEN
-    " SELECT p.owner_id = $2::uuid, EXISTS (SELECT FROM c), EXISTS (SELECT FROM w),"
+    ", " TELL_CONTENT_ADDED " SELECT p.owner_id = $2::uuid, EXISTS (SELECT FROM c), EXISTS (SELECT FROM w),"
     " EXISTS (SELECT FROM playlist_contents WHERE playlist_id = $1::uuid AND content_id = $3::uuid) FROM p",
     0,
 };

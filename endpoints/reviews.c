@@ -1,6 +1,7 @@
 /* Reviews: what people wrote about a content, and the caller's own. One review per person and content; only its author changes it.
  * The content's count and average, and the author's count, are kept by triggers in the same transaction. */
 #include "dto.h"
+#include "events.h"
 #include "json_read.h"
 #include "page.h"
 #include "responder.h"
@@ -37,10 +38,16 @@ static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_RATING};
 static struct db_stmt of_content[SORT_COUNT][2] = LISTS("reviews_of_content", "contents", "content_id");
 static struct db_stmt of_author[SORT_COUNT][2] = LISTS("reviews_of_author", "users", "author_id");
 
+#define TELL_CREATED EVENT_SQL(EVENT_REVIEW_CREATED, "author_id", "'reviewId', id, 'contentId', content_id", "w")
+#define TELL_RATED                                                             \
+    EVENT_SQL(EVENT_CONTENT_RATED, "w.author_id", "'contentId', w.content_id", \
+              "w JOIN reviews o USING (id) WHERE o.rating <> w.rating")
+#define TELL_DELETED EVENT_SQL(EVENT_CONTENT_RATED, "author_id", "'contentId', content_id", "w")
+
 static struct db_stmt insert_review = {
     "reviews_insert",
     "WITH w AS (INSERT INTO reviews (id, content_id, author_id, rating, text)"
-    " VALUES ($1::uuid, $2::uuid, $3::uuid, $4::float8, $5::text) RETURNING *)"
+    " VALUES ($1::uuid, $2::uuid, $3::uuid, $4::float8, $5::text) RETURNING *), " TELL_CREATED
     " SELECT true, " REVIEW_COLUMNS("w") " FROM w JOIN users u ON u.id = w.author_id",
     0,
 };
@@ -56,7 +63,7 @@ static struct db_stmt update_review = {
     "reviews_update",
     LOCK_CONTENT "w AS (UPDATE reviews SET text = coalesce($3::text, text), rating = coalesce($4::float8, rating),"
                  " updated_at = CASE WHEN $3::text IS NULL AND $4::float8 IS NULL THEN updated_at ELSE clock_timestamp() END"
-                 " WHERE " OWN_REVIEW " RETURNING *)"
+                 " WHERE " OWN_REVIEW " RETURNING *), " TELL_RATED
                  " SELECT r.author_id = $2::uuid, " REVIEW_COLUMNS("w") " FROM reviews r JOIN users u ON u.id = r.author_id"
                                                                         " LEFT JOIN w ON w.id = r.id WHERE r.id = $1::uuid",
     0,
@@ -64,7 +71,7 @@ static struct db_stmt update_review = {
 
 static struct db_stmt delete_review = {
     "reviews_delete",
-    LOCK_CONTENT "w AS (DELETE FROM reviews WHERE " OWN_REVIEW " RETURNING id)"
+    LOCK_CONTENT "w AS (DELETE FROM reviews WHERE " OWN_REVIEW " RETURNING *), " TELL_DELETED
                  " SELECT r.author_id = $2::uuid, w.id FROM reviews r LEFT JOIN w ON w.id = r.id WHERE r.id = $1::uuid",
     0,
 };

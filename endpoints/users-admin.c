@@ -1,4 +1,5 @@
 /* What administrators do to accounts: role and lock. Either ends the target's sessions and leaves an audit line. */
+#include "events.h"
 #include "json_read.h"
 #include "session.h"
 #include "users.h"
@@ -12,14 +13,17 @@ struct db_stmt users_lock_admins = {"users_lock_admins",
 
 struct db_stmt users_lock_target = {"users_lock_target", "SELECT role, locked FROM users WHERE id = $1::uuid FOR NO KEY UPDATE", 0};
 
-#define AUDITED(ASSIGNMENT, ACTION, DETAILS)                                                                \
-    "WITH changed AS (UPDATE users SET " ASSIGNMENT ", updated_at = clock_timestamp() WHERE id = $1::uuid)" \
+#define TELL_ROLE \
+    EVENT_SQL(EVENT_USER_ROLE_CHANGED, "$3::uuid", "'targetId', $1::uuid, 'old', $4::text, 'new', $2::text", "(SELECT) one") ", "
+#define AUDITED(ALSO, ASSIGNMENT, ACTION, DETAILS)                                                                  \
+    "WITH " ALSO "changed AS (UPDATE users SET " ASSIGNMENT ", updated_at = clock_timestamp() WHERE id = $1::uuid)" \
     " INSERT INTO audit_log (actor_id, action, subject_id, details) VALUES ($3::uuid, " ACTION ", $1::uuid, " DETAILS ")"
 struct db_stmt users_set_role = {
-    "users_set_role", AUDITED("role = $2::text", "'user.role'", "jsonb_build_object('old', $4::text, 'new', $2::text)"), 0};
+    "users_set_role", AUDITED(TELL_ROLE, "role = $2::text", "'user.role'", "jsonb_build_object('old', $4::text, 'new', $2::text)"),
+    0};
 struct db_stmt users_set_locked = {
     "users_set_locked",
-    AUDITED("locked = $2::boolean", "CASE WHEN $2::boolean THEN 'user.lock' ELSE 'user.unlock' END", "'{}'"),
+    AUDITED("", "locked = $2::boolean", "CASE WHEN $2::boolean THEN 'user.lock' ELSE 'user.unlock' END", "'{}'"),
     0,
 };
 

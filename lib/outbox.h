@@ -15,7 +15,7 @@
 #define TOPIC_DIRECT_MESSAGES "mopl.direct-messages" /* key: conversation id; payload DirectMessageDto */
 #define TOPIC_WATCHING "mopl.watching"               /* key: content id */
 #define TOPIC_CHAT "mopl.chat"                       /* key: content id */
-#define TOPIC_SESSIONS "mopl.sessions"               /* key: user id; payload {"sessionId","reason"} */
+#define TOPIC_SESSIONS "mopl.sessions"               /* key: user id; payload {"userId","sessionIds","reason"} */
 #define TOPIC_DEAD ".dlq"
 /* All of the above but TOPIC_DEAD, NULL-ended. */
 extern const char *const outbox_topics[];
@@ -35,6 +35,13 @@ MUST_CHECK enum rc outbox_add(struct db *db, struct arena *a, const struct outbo
 /* The same with an event id and texts as given: for dead letters and their way back, which stay the same event. */
 MUST_CHECK enum rc outbox_add_as(struct db *db, struct arena *a, struct uuid event_id, struct str topic, struct str key,
                                  struct str type, struct str payload);
+
+/* The same as part of a statement: a change and its event in one round trip, a row for each row of FROM. All are SQL texts; MEMBERS
+ * of the payload as jsonb_build_object takes them.      "WITH w AS (INSERT ... RETURNING *), e AS (" OUTBOX_SQL(...) ") SELECT ..."
+ */
+#define OUTBOX_SQL(TOPIC, TYPE, KEY, MEMBERS, FROM)                                                                        \
+    "INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), '" TOPIC "', (" KEY ")::text, '" TYPE \
+    "', jsonb_build_object(" MEMBERS ") FROM " FROM
 
 /* What the relay has still to do. */
 struct outbox_backlog {

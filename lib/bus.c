@@ -3,8 +3,7 @@
 #include "bus_engine.h"
 
 struct bus *bus_open(const struct conf *conf, struct db *db) {
-    (void)conf;
-    return bus_postgres_open(db);
+    return *conf->kafka_brokers ? bus_kafka_open(conf) : bus_postgres_open(db);
 }
 
 void bus_close(struct bus *bus) {

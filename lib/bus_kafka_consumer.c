@@ -1,0 +1,250 @@
+/* The Kafka engine's consumer. A member that is killed is missed after SESSION_MS: until then nobody else gets its partitions. */
+#include <stdlib.h>
+
+#include "bus_kafka.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "utf8.h"
+
+enum { ENSURE_PAUSE_MS = 5000 };
+#define SESSION_MS "6000" /* the least that brokers allow by default */
+
+/* Where a polled message came from. */
+struct origin {
+    const char *topic; /* lives as long as the poll's arena */
+    int32_t partition;
+    int64_t offset;
+};
+
+struct consumer_kafka {
+    struct bus_consumer consumer;
+    struct kafka_link link;
+    rd_kafka_t *rk;
+    struct arena *arena;          /* of the poll under way */
+    struct bus_message *messages; /* collected by it */
+    size_t count;
+    struct origin *polled; /* of the last poll, not yet committed, in its order */
+    size_t polled_count;
+    size_t polled_room;
+    bool ensured;         /* the topics are there */
+    int64_t ensure_at_ms; /* not before */
+};
+
+/* Partitions */
+
+static bool holds(const rd_kafka_topic_partition_list_t *list, const struct bus_message *m) {
+    for (int i = 0; i < list->cnt; i++) {
+        if (list->elems[i].partition == m->partition && str_eq(m->topic, str_of(list->elems[i].topic))) return true;
+    }
+    return false;
+}
+
+/* Messages of a partition that goes to another member while they are being collected are that member's. */
+static void forget(struct consumer_kafka *c, const rd_kafka_topic_partition_list_t *gone) {
+    size_t kept = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (!holds(gone, &c->messages[i])) c->messages[kept++] = c->messages[i];
+    }
+    c->count = kept;
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t *partitions, void *context) {
+    struct consumer_kafka *c = ((struct kafka_link *)context)->owner;
+    bool got = event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    if (!got) forget(c, partitions);
+    rd_kafka_error_t *error = got ? rd_kafka_incremental_assign(rk, partitions) : rd_kafka_incremental_unassign(rk, partitions);
+    if (!error) return;
+    log_event(LOG_WARN, "kafka_rebalance_failed", LOG_CSTR("error", rd_kafka_error_name(error)));
+    rd_kafka_error_destroy(error);
+}
+
+static void with_rebalance(rd_kafka_conf_t *conf) {
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+}
+
+/* Opening and closing */
+
+static bool subscribe(rd_kafka_t *rk, const char *const *topics) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    for (; *topics; topics++) rd_kafka_topic_partition_list_add(list, *topics, RD_KAFKA_PARTITION_UA);
+    bool done =
+        rd_kafka_poll_set_consumer(rk) == RD_KAFKA_RESP_ERR_NO_ERROR && rd_kafka_subscribe(rk, list) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_topic_partition_list_destroy(list);
+    return done;
+}
+
+struct bus_consumer *kafka_consumer_open(struct bus *bus, const char *group, const char *const *topics) {
+    const char *const settings[] = {"group.id",
+                                    group,
+                                    "enable.auto.commit",
+                                    "false",
+                                    "enable.auto.offset.store",
+                                    "false",
+                                    "auto.offset.reset",
+                                    "earliest",
+                                    "partition.assignment.strategy",
+                                    "cooperative-sticky",
+                                    "session.timeout.ms",
+                                    SESSION_MS,
+                                    "heartbeat.interval.ms",
+                                    "1500",
+                                    "allow.auto.create.topics",
+                                    "false",
+                                    "fetch.error.backoff.ms",
+                                    "100",
+                                    "queued.min.messages",
+                                    "2000",
+                                    "queued.max.messages.kbytes",
+                                    "8192",
+                                    NULL};
+    struct consumer_kafka *c = mem_zalloc(sizeof *c);
+    c->consumer.engine = &bus_kafka_engine;
+    c->link = (struct kafka_link){.conf = ((struct bus_kafka *)bus)->link.conf, .owner = c};
+    c->rk = kafka_client(&c->link, RD_KAFKA_CONSUMER, with_rebalance, settings);
+    if (c->rk && subscribe(c->rk, topics)) return &c->consumer;
+    kafka_consumer_close(&c->consumer);
+    return NULL;
+}
+
+/* Without a broker there is nobody to take the leave, or the offsets. */
+void kafka_consumer_close(struct bus_consumer *base) {
+    struct consumer_kafka *c = (struct consumer_kafka *)base;
+    if (c->rk) {
+        bool there = kafka_answers(&c->link, c->rk);
+        if (there) (void)rd_kafka_commit(c->rk, NULL, 0);
+        rd_kafka_destroy_flags(c->rk, there ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
+    free(c->polled);
+    free(c);
+}
+
+/* Messages */
+
+/* An id that is the same on every redelivery of a message that brings none. */
+static struct uuid id_of_place(const rd_kafka_message_t *m) {
+    struct uuid id = {{0}};
+    uint32_t hash = 2166136261U;
+    for (const char *t = rd_kafka_topic_name(m->rkt); *t; t++) hash = (hash ^ (unsigned char)*t) * 16777619U;
+    for (int i = 0; i < 4; i++) id.bytes[i] = (uint8_t)(hash >> (8 * i));
+    for (int i = 0; i < 4; i++) id.bytes[4 + i] = (uint8_t)((uint32_t)m->partition >> (24 - 8 * i));
+    for (int i = 0; i < 8; i++) id.bytes[8 + i] = (uint8_t)((uint64_t)m->offset >> (56 - 8 * i));
+    return id;
+}
+
+static struct str header(const rd_kafka_headers_t *headers, const char *name) {
+    const void *value;
+    size_t bytes;
+    if (!headers || rd_kafka_header_get_last(headers, name, &value, &bytes) != RD_KAFKA_RESP_ERR_NO_ERROR || !value)
+        return (struct str){0};
+    return str_from(value, bytes);
+}
+
+/* A copy in the arena; empty, with `defect` noted, if it is not there or no clean text. */
+static struct str text(struct consumer_kafka *c, struct str given, const char *defect, const char **noted) {
+    if (given.ptr && utf8_valid(given) && !memchr(given.ptr, '\0', given.len)) return arena_dup(c->arena, given);
+    *noted = defect;
+    return STR("");
+}
+
+static void take(struct consumer_kafka *c, const rd_kafka_message_t *m) {
+    struct bus_message *out = &c->messages[c->count++];
+    rd_kafka_headers_t *headers = NULL;
+    (void)rd_kafka_message_headers(m, &headers);
+    *out = (struct bus_message){.partition = m->partition, .offset = m->offset};
+    out->topic = str_of(arena_cstr(c->arena, str_of(rd_kafka_topic_name(m->rkt))));
+    out->payload = arena_dup(c->arena, str_from(m->payload ? m->payload : "", m->len));
+    out->key = text(c, str_from(m->key, m->key_len), "no key", &out->defect);
+    out->type = text(c, header(headers, "type"), "no type", &out->defect);
+    if (!str_to_i64(header(headers, "position"), &out->position)) out->defect = "no position";
+    if (!uuid_parse(header(headers, "eventId"), &out->event_id)) {
+        out->defect = "no event id";
+        out->event_id = id_of_place(m);
+    }
+}
+
+static void note_polled(struct consumer_kafka *c) {
+    if (c->polled_room < c->count) {
+        c->polled_room = c->count;
+        c->polled = mem_realloc(c->polled, c->polled_room * sizeof *c->polled);
+    }
+    c->polled_count = c->count;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct bus_message *m = &c->messages[i];
+        c->polled[i] = (struct origin){m->topic.ptr, m->partition, m->offset};
+    }
+}
+
+static void ensure(struct consumer_kafka *c) {
+    if (c->ensured || clock_mono_ms() < c->ensure_at_ms) return;
+    c->ensure_at_ms = clock_mono_ms() + ENSURE_PAUSE_MS;
+    c->ensured = kafka_ensure_topics(&c->link, c->rk) == RC_OK;
+}
+
+enum rc kafka_consumer_poll(struct bus_consumer *base, struct arena *a, int timeout_ms, struct bus_message *messages, size_t max,
+                            size_t *count) {
+    struct consumer_kafka *c = (struct consumer_kafka *)base;
+    c->arena = a;
+    c->messages = messages;
+    c->count = 0;
+    ensure(c);
+    for (bool first = true; c->count < max; first = false) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, first ? timeout_ms : 0);
+        if (!m) break;
+        if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) take(c, m);
+        if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) c->ensured = false;
+        rd_kafka_message_destroy(m);
+    }
+    note_polled(c);
+    *count = c->count;
+    if (c->count > 0) c->link.down = false;
+    return c->link.down && !kafka_answers(&c->link, c->rk) ? RC_UNAVAILABLE : RC_OK;
+}
+
+enum rc kafka_consumer_mark(struct bus_consumer *c, struct arena *a, const struct bus_message *message) {
+    (void)c;
+    (void)a;
+    (void)message;
+    return RC_OK;
+}
+
+static size_t find_polled(const struct consumer_kafka *c, const struct bus_message *m) {
+    for (size_t i = 0; i < c->polled_count; i++) {
+        const struct origin *o = &c->polled[i];
+        if (o->offset == m->offset && o->partition == m->partition && str_eq(m->topic, str_of(o->topic))) return i;
+    }
+    return c->polled_count;
+}
+
+/* Not waited for: a commit that is lost means a repetition, and the next one covers it. */
+enum rc kafka_consumer_commit(struct bus_consumer *base, const struct bus_message *message) {
+    struct consumer_kafka *c = (struct consumer_kafka *)base;
+    size_t end = find_polled(c, message);
+    if (end == c->polled_count) return RC_OK;
+    end++;
+    rd_kafka_topic_partition_list_t *next = rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < end; i++) {
+        const struct origin *o = &c->polled[i];
+        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_find(next, o->topic, o->partition);
+        if (!p) p = rd_kafka_topic_partition_list_add(next, o->topic, o->partition);
+        p->offset = o->offset + 1;
+    }
+    c->polled_count -= end;
+    memmove(c->polled, c->polled + end, c->polled_count * sizeof *c->polled);
+    /* Refused for partitions that have gone to another member, which will repeat them. */
+    (void)rd_kafka_offsets_store(c->rk, next);
+    rd_kafka_topic_partition_list_destroy(next);
+    rd_kafka_resp_err_t error = rd_kafka_commit(c->rk, NULL, 1);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET ? RC_OK : RC_UNAVAILABLE;
+}
+
+int64_t kafka_consumer_lag(struct bus_consumer *base) {
+    struct consumer_kafka *c = (struct consumer_kafka *)base;
+    rd_kafka_topic_partition_list_t *partitions = NULL;
+    int64_t lag = -1;
+    if (rd_kafka_assignment(c->rk, &partitions) == RD_KAFKA_RESP_ERR_NO_ERROR && partitions->cnt > 0 &&
+        rd_kafka_committed(c->rk, partitions, KAFKA_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        lag = kafka_lag(c->rk, partitions);
+    if (partitions) rd_kafka_topic_partition_list_destroy(partitions);
+    return lag;
+}

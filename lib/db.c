@@ -49,11 +49,11 @@ struct guard {
 struct db {
     char *url;
     int64_t statement_timeout_ms;
-    PGconn *conn;         /* NULL while there is none */
+    PGconn *conn;                          /* NULL while there is none */
     const char *setups[DB_SETUPS_MAX + 1]; /* NULL-ended */
-    unsigned generation;  /* of the prepared statements on conn; unique in the process */
-    int64_t failed_at_ms; /* last failed connection attempt */
-    bool away;            /* logged as away */
+    unsigned generation;                   /* of the prepared statements on conn; unique in the process */
+    int64_t failed_at_ms;                  /* last failed connection attempt */
+    bool away;                             /* logged as away */
     enum transaction tx;
     enum rc tx_rc; /* why TX_FAILED */
     enum outcome tx_outcome;
@@ -92,13 +92,19 @@ static void ignore_notice(void *context, const PGresult *notice) {
     (void)notice;
 }
 
-/* Settings go in the startup packet, behind those of the URL, so they cost no round trip. */
+/* Settings go in the startup packet, so they cost no round trip. A statement is planned once: an index serves each, and a plan made
+ * while a table was small must not stay with a scan of all of it. Helping processes cost more than they bring to statements of
+ * milliseconds (2.5 ms against 10.7 ms for a keyword that 1,000 of 1,000,000 rows match). The memory is for the pages that such
+ * matches lie on: when they do not fit, every row of a page has its n-grams computed again; the address may name more. */
 static void startup_options(const struct db *db, struct buf *out) {
     PQconninfoOption *given = PQconninfoParse(db->url, NULL);
+    buf_add(out, STR("-c work_mem=16MB "));
     for (PQconninfoOption *o = given; o && o->keyword; o++)
         if (o->val && strcmp(o->keyword, "options") == 0) buf_addf(out, "%s ", o->val);
     PQconninfoFree(given);
-    buf_addf(out, "-c plan_cache_mode=force_generic_plan -c timezone=UTC -c jit=off -c statement_timeout=%lld",
+    buf_addf(out,
+             "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c max_parallel_workers_per_gather=0 -c jit=off"
+             " -c timezone=UTC -c statement_timeout=%lld",
              (long long)db->statement_timeout_ms);
     buf_add_char(out, '\0');
 }

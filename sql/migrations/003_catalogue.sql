@@ -33,10 +33,9 @@ CREATE INDEX contents_by_type_watchers ON contents (type, watcher_count, id);
 CREATE TABLE content_search (
     content_id uuid PRIMARY KEY REFERENCES contents ON DELETE CASCADE,
     doc        text COLLATE "C" NOT NULL, -- folded title, description and tags, a line break between
-    grams      text[] COLLATE "C" NOT NULL,
     tags       text[] COLLATE "C" NOT NULL -- folded
 );
-CREATE INDEX content_search_grams ON content_search USING gin (grams) WITH (gin_pending_list_limit = 512);
+CREATE INDEX content_search_grams ON content_search USING gin (mopl_grams(doc)) WITH (gin_pending_list_limit = 512);
 CREATE INDEX content_search_tags ON content_search USING gin (tags) WITH (gin_pending_list_limit = 512);
 
 CREATE FUNCTION mopl_content_doc(title text, description text, tags text[]) RETURNS text
@@ -50,9 +49,8 @@ $$;
 
 CREATE FUNCTION contents_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO content_search (content_id, doc, grams, tags)
-    SELECT n.id, d.doc, mopl_grams(d.doc), mopl_fold_all(n.tags)
-    FROM new_rows n CROSS JOIN LATERAL mopl_content_doc(n.title, n.description, n.tags) AS d(doc);
+    INSERT INTO content_search (content_id, doc, tags)
+    SELECT id, mopl_content_doc(title, description, tags), mopl_fold_all(tags) FROM new_rows;
     INSERT INTO counters AS k SELECT 'contents:' || type, 0, count(*) FROM new_rows GROUP BY type ORDER BY 1
     ON CONFLICT (name, shard) DO UPDATE SET n = k.n + excluded.n;
     RETURN NULL;
@@ -70,10 +68,9 @@ CREATE TRIGGER contents_deleted AFTER DELETE ON contents REFERENCING OLD TABLE A
 FOR EACH STATEMENT EXECUTE FUNCTION contents_deleted();
 
 CREATE FUNCTION contents_text_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    new_doc text := mopl_content_doc(NEW.title, NEW.description, NEW.tags);
 BEGIN
-    UPDATE content_search SET doc = new_doc, grams = mopl_grams(new_doc), tags = mopl_fold_all(NEW.tags) WHERE content_id = NEW.id;
+    UPDATE content_search SET doc = mopl_content_doc(NEW.title, NEW.description, NEW.tags), tags = mopl_fold_all(NEW.tags)
+    WHERE content_id = NEW.id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER contents_text_changed AFTER UPDATE OF title, description, tags ON contents FOR EACH ROW

@@ -34,15 +34,13 @@ CREATE INDEX playlist_subscriptions_of_playlist ON playlist_subscriptions (playl
 
 CREATE TABLE playlist_search (
     playlist_id uuid PRIMARY KEY REFERENCES playlists ON DELETE CASCADE,
-    doc         text COLLATE "C" NOT NULL, -- folded title and description, a line break between
-    grams       text[] COLLATE "C" NOT NULL
+    doc         text COLLATE "C" NOT NULL -- folded title and description, a line break between
 );
-CREATE INDEX playlist_search_grams ON playlist_search USING gin (grams) WITH (gin_pending_list_limit = 512);
+CREATE INDEX playlist_search_grams ON playlist_search USING gin (mopl_grams(doc)) WITH (gin_pending_list_limit = 512);
 
 CREATE FUNCTION playlists_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO playlist_search (playlist_id, doc, grams)
-    SELECT n.id, d.doc, mopl_grams(d.doc) FROM new_rows n CROSS JOIN LATERAL mopl_fold(n.title || E'\n' || n.description) AS d(doc);
+    INSERT INTO playlist_search (playlist_id, doc) SELECT id, mopl_fold(title || E'\n' || description) FROM new_rows;
     PERFORM 1 FROM users WHERE id IN (SELECT owner_id FROM new_rows) ORDER BY id FOR NO KEY UPDATE;
     UPDATE users u SET playlist_count = playlist_count + d.n
     FROM (SELECT owner_id, count(*) AS n FROM new_rows GROUP BY owner_id) d WHERE u.id = d.owner_id;
@@ -66,10 +64,8 @@ CREATE TRIGGER playlists_deleted AFTER DELETE ON playlists REFERENCING OLD TABLE
 FOR EACH STATEMENT EXECUTE FUNCTION playlists_deleted();
 
 CREATE FUNCTION playlists_text_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    new_doc text := mopl_fold(NEW.title || E'\n' || NEW.description);
 BEGIN
-    UPDATE playlist_search SET doc = new_doc, grams = mopl_grams(new_doc) WHERE playlist_id = NEW.id;
+    UPDATE playlist_search SET doc = mopl_fold(NEW.title || E'\n' || NEW.description) WHERE playlist_id = NEW.id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER playlists_text_changed AFTER UPDATE OF title, description ON playlists FOR EACH ROW

@@ -149,7 +149,9 @@ static int check_sql(const struct conf *conf) {
 
 /* As psql takes them: for EXPLAIN and for benchmarks. */
 static int print_sql(void) {
-    for (struct db_stmt *const *stmt = responder.statements; *stmt; stmt++) printf("PREPARE %s AS %s;\n", (*stmt)->name, (*stmt)->sql);
+    for (struct db_stmt *const *stmt = responder.statements; *stmt; stmt++) {
+        printf("PREPARE %s AS %s;\n", (*stmt)->name, (*stmt)->sql);
+    }
     return 0;
 }
 

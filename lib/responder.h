@@ -15,7 +15,7 @@ struct responder {
 extern const struct responder responder;
 
 /* Options: --help; --routes prints the table; --check-sql prepares every statement against the database in use (exit 1 and the
- * statement's name on a mismatch). Without: serves until SIGTERM, then ends the request under way and exits 0. Exit 2: bad usage
- * or settings. */
+ * statement's name on a mismatch); --sql prints every statement as PREPARE. Without: serves until SIGTERM, then ends the request
+ * under way and exits 0. Exit 2: bad usage or settings. */
 
 #endif

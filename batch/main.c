@@ -8,7 +8,7 @@
 
 enum { STATEMENT_TIMEOUT_MS = 60000 };
 
-static const struct batch_job *const jobs[] = {&job_import_catalogue, &job_demo};
+static const struct batch_job *const jobs[] = {&job_import_catalogue, &job_demo, &job_purge_outbox};
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 
 struct options {

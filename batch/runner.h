@@ -59,6 +59,7 @@ int batch_run(struct batch *b);
 /* The jobs, each in the file of its name; the list that people see is in main.c. */
 extern const struct batch_job job_import_catalogue;
 extern const struct batch_job job_demo;
+extern const struct batch_job job_purge_outbox;
 
 /* Statements of the runner itself, for --check-sql; NULL-ended. */
 extern struct db_stmt *const batch_statements[];

@@ -17,22 +17,17 @@ static struct db_stmt count_backlog = {
 
 struct db_stmt *const outbox_statements[] = {&add, &count_backlog, NULL};
 
-enum rc outbox_add_as(struct db *db, struct arena *a, struct uuid event_id, struct str topic, struct str key, struct str type,
-                      struct str payload) {
-    struct db_params p;
-    dbp_init(&p);
-    dbp_uuid(&p, event_id);
-    dbp_text(&p, topic);
-    dbp_text(&p, key);
-    dbp_text(&p, type);
-    dbp_text(&p, payload);
-    return db_exec(db, a, DB_WRITE, &add, &p, NULL);
-}
-
 enum rc outbox_add(struct db *db, struct arena *a, const struct outbox_event *event) {
     char key[UUID_TEXT_LEN];
+    struct db_params p;
     uuid_format(event->key, key);
-    return outbox_add_as(db, a, uuid_v7(), str_of(event->topic), str_from(key, sizeof key), str_of(event->type), event->payload);
+    dbp_init(&p);
+    dbp_uuid(&p, uuid_v7());
+    dbp_text(&p, str_of(event->topic));
+    dbp_text(&p, str_from(key, sizeof key));
+    dbp_text(&p, str_of(event->type));
+    dbp_text(&p, event->payload);
+    return db_exec(db, a, DB_WRITE, &add, &p, NULL);
 }
 
 enum rc outbox_backlog(struct db *db, struct arena *a, struct outbox_backlog *backlog) {

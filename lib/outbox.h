@@ -32,10 +32,6 @@ struct outbox_event {
  * db_exec. */
 MUST_CHECK enum rc outbox_add(struct db *db, struct arena *a, const struct outbox_event *event);
 
-/* The same with an event id and texts as given: for dead letters and their way back, which stay the same event. */
-MUST_CHECK enum rc outbox_add_as(struct db *db, struct arena *a, struct uuid event_id, struct str topic, struct str key,
-                                 struct str type, struct str payload);
-
 /* The same as part of a statement: a change and its event in one round trip, a row for each row of FROM. All are SQL texts; MEMBERS
  * of the payload as jsonb_build_object takes them.      "WITH w AS (INSERT ... RETURNING *), e AS (" OUTBOX_SQL(...) ") SELECT ..."
  */

@@ -1,4 +1,5 @@
-/* Administration of accounts from the command line: for the first administrator, and for whoever locked themselves out. */
+/* Administration from the command line: accounts, for the first administrator and for whoever locked themselves out; and events,
+ * for dead letters and for a look at the bus. */
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,24 +7,37 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "bus.h"
+#include "clock.h"
 #include "conf.h"
 #include "db.h"
+#include "dead_letter.h"
 #include "email.h"
 #include "log.h"
+#include "outbox.h"
 #include "password.h"
 #include "utf8.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, NAME_MIN = 2, NAME_MAX = 50, LINE_BYTES = 1024 };
+enum {
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    NAME_MIN = 2,
+    NAME_MAX = 50,
+    LINE_BYTES = 1024,
+    REDRIVE_BATCH = 100,
+    REDRIVE_PATIENCE_MS = 30000
+};
 
 struct admin {
     struct arena arena;
     struct conf conf;
     struct db *db;
-    const char *command;
+    const struct command *command;
     bool if_none;
     struct str name;
     struct str email;
     struct str hash;
+    const char *topic;
 };
 
 static bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -202,22 +216,139 @@ static bool set_password(struct admin *ad) {
     return true;
 }
 
-static const struct {
+/* redrive */
+
+/* Dead letters on their way back: one transaction a batch moves the place in the dead letter topic together with the new rows. */
+struct redrive {
+    struct admin *ad;
+    struct bus_consumer *bus;
+    struct arena polled;
+    struct bus_message messages[REDRIVE_BATCH];
+    size_t count;
+    int64_t done, refused; /* of committed batches */
+    int64_t batch_done, batch_refused;
+};
+
+static enum rc redrive_batch(void *context) {
+    struct redrive *r = context;
+    r->batch_done = r->batch_refused = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        bool done = false;
+        enum rc rc = dead_letter_redrive(r->ad->db, &r->ad->arena, &r->messages[i], &done);
+        if (rc) return rc;
+        if (done) r->batch_done++;
+        if (!done) r->batch_refused++;
+    }
+    return bus_mark(r->bus, &r->ad->arena, &r->messages[r->count - 1]);
+}
+
+/* Until nothing is left. What the bus gives is taken as long as it gives something at all. */
+static bool redrive_all(struct redrive *r) {
+    int64_t give_up_ms = clock_mono_ms() + REDRIVE_PATIENCE_MS;
+    while (clock_mono_ms() < give_up_ms) {
+        arena_reset(&r->polled);
+        enum rc rc = bus_poll(r->bus, &r->polled, 500, r->messages, REDRIVE_BATCH, &r->count);
+        if (rc || (r->count == 0 && bus_lag(r->bus) != 0)) continue;
+        if (r->count == 0) return true;
+        if (!told(db_transaction(r->ad->db, &r->ad->arena, redrive_batch, r))) return false;
+        if (bus_commit(r->bus, &r->messages[r->count - 1]))
+            complain("the bus did not take the new place: some may come back twice");
+        r->done += r->batch_done;
+        r->refused += r->batch_refused;
+        give_up_ms = clock_mono_ms() + REDRIVE_PATIENCE_MS;
+    }
+    return complain("the bus gave nothing for %d s: is it away, or is another redrive at work?", REDRIVE_PATIENCE_MS / 1000);
+}
+
+static bool redrive(struct admin *ad) {
+    const char *const topics[] = {arena_printf(&ad->arena, "%s" TOPIC_DEAD, ad->topic), NULL};
+    struct redrive r = {.ad = ad};
+    struct bus *bus = bus_open(&ad->conf, ad->db);
+    r.bus = bus ? bus_consumer_open(bus, "mopl-redrive", topics) : NULL;
+    arena_init(&r.polled);
+    bool good = r.bus ? redrive_all(&r) : complain("the settings of the bus are refused");
+    printf("%lld put back\n", (long long)r.done);
+    if (r.refused) complain("%lld are no events and were left out", (long long)r.refused);
+    arena_fini(&r.polled);
+    bus_consumer_close(r.bus);
+    bus_close(bus);
+    return good;
+}
+
+/* bus-status */
+
+static bool bus_status(struct admin *ad) {
+    struct outbox_backlog backlog;
+    struct bus_group_lag *lags;
+    size_t count;
+    if (!told(outbox_backlog(ad->db, &ad->arena, &backlog))) return false;
+    printf("bus      %s\n", *ad->conf.kafka_brokers ? ad->conf.kafka_brokers : "PostgreSQL");
+    printf("backlog  %lld events, the oldest waits for %.1f s\n", (long long)backlog.rows, (double)backlog.oldest_ms / 1000);
+    struct bus *bus = bus_open(&ad->conf, ad->db);
+    bool good = bus && bus_lags(bus, &ad->arena, &lags, &count) == RC_OK;
+    if (good) printf("%-14s %-26s %s\n", "GROUP", "TOPIC", "BEHIND");
+    for (size_t i = 0; good && i < count; i++) {
+        printf("%-14.*s %-26.*s %lld\n", (int)lags[i].group.len, lags[i].group.ptr, (int)lags[i].topic.len, lags[i].topic.ptr,
+               (long long)lags[i].messages);
+    }
+    bus_close(bus);
+    return good || complain("the bus does not answer");
+}
+
+enum argument { ARGUMENT_NONE, ARGUMENT_EMAIL, ARGUMENT_TOPIC };
+
+static const struct command {
     const char *name;
+    enum argument argument;
     bool (*run)(struct admin *ad);
-} commands[] = {{"create-admin", create_admin}, {"set-password", set_password}};
+} commands[] = {{"create-admin", ARGUMENT_EMAIL, create_admin},
+                {"set-password", ARGUMENT_EMAIL, set_password},
+                {"redrive", ARGUMENT_TOPIC, redrive},
+                {"bus-status", ARGUMENT_NONE, bus_status}};
 
 static void usage(FILE *out) {
     fputs("usage: mopl-admin create-admin [--if-none] [--name NAME] EMAIL\n"
           "       mopl-admin set-password EMAIL\n"
+          "       mopl-admin redrive TOPIC\n"
+          "       mopl-admin bus-status\n"
           "create-admin makes an account with the role of administrator, or gives that role to the account there is (and unlocks "
           "it).\n"
           "The password of a new account is MOPL_ADMIN_PASSWORD of the environment, else a line of standard input.\n"
           "  --if-none    do nothing if there is any administrator\n"
           "  --name NAME  name of a new account (2 to 50 characters)\n"
           "set-password reads the new password from standard input and ends the account's sessions.\n"
+          "redrive puts the dead letters of TOPIC (mopl.domain-events and the like) back as the events they were.\n"
+          "bus-status tells how many events wait to be published and how far each group of consumers is behind.\n"
           "Exit status: 0 done (or nothing to do), 1 failed or refused, 2 bad usage or settings.\n",
           out);
+}
+
+static const struct command *find_command(const char *name) {
+    for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    }
+    return NULL;
+}
+
+static bool take_email(struct admin *ad, struct str text) {
+    if (!utf8_valid(text)) return false;
+    ad->email = email_normalise(&ad->arena, text);
+    return email_valid(ad->email);
+}
+
+static bool take_topic(struct admin *ad, const char *text) {
+    for (const char *const *topic = outbox_topics; *topic; topic++) {
+        if (strcmp(*topic, text) == 0) ad->topic = *topic;
+    }
+    return ad->topic != NULL;
+}
+
+/* `rest` is what follows the command; NULL-ended. */
+static bool take_argument(struct admin *ad, char **rest) {
+    enum argument wanted = ad->command->argument;
+    if (wanted == ARGUMENT_NONE) return !rest[0];
+    if (!rest[0] || rest[1]) return false;
+    return wanted == ARGUMENT_EMAIL ? take_email(ad, str_of(rest[0])) : take_topic(ad, rest[0]);
 }
 
 /* Exit status if the program ends here, else -1. */
@@ -237,27 +368,19 @@ static int parse_arguments(int argc, char **argv, struct admin *ad) {
         if (c == 'n') ad->name = utf8_valid(str_of(optarg)) ? utf8_trim(str_of(optarg)) : STR("");
     }
     size_t name_length = utf8_length(ad->name);
-    bool good = argc - optind == 2 && utf8_valid(str_of(argv[optind + 1]));
-    if (good) ad->email = email_normalise(&ad->arena, str_of(argv[optind + 1]));
-    good = good && email_valid(ad->email) && name_length >= NAME_MIN && name_length <= NAME_MAX;
-    if (good) ad->command = argv[optind];
-    if (good) return -1;
+    ad->command = find_command(argv[optind]);
+    if (ad->command && name_length >= NAME_MIN && name_length <= NAME_MAX && take_argument(ad, argv + optind + 1)) return -1;
     usage(stderr);
     return EXIT_USAGE;
 }
 
 static int run_command(struct admin *ad) {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(commands[i].name, ad->command) != 0) continue;
-        if (conf_load(&ad->conf, stderr)) return EXIT_USAGE;
-        ad->db = db_new(ad->conf.database_url, ad->conf.statement_timeout_ms);
-        int code = commands[i].run(ad) ? EXIT_SUCCESS : EXIT_FAILED;
-        db_free(ad->db);
-        conf_fini(&ad->conf);
-        return code;
-    }
-    usage(stderr);
-    return EXIT_USAGE;
+    if (conf_load(&ad->conf, stderr)) return EXIT_USAGE;
+    ad->db = db_new(ad->conf.database_url, ad->conf.statement_timeout_ms);
+    int code = ad->command->run(ad) ? EXIT_SUCCESS : EXIT_FAILED;
+    db_free(ad->db);
+    conf_fini(&ad->conf);
+    return code;
 }
 
 int main(int argc, char **argv) {

@@ -25,7 +25,7 @@ case "${1:-}" in
 esac
 
 if [ "$1" = test ]; then  # a Node.js from elsewhere serves as well; Debian's own comes in pieces
-  major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')
+  major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p' || true)
   [ "${major:-0}" -ge 18 ] || wanted+=(nodejs)
   command -v npm >/dev/null || wanted+=(npm)
 fi

@@ -20,9 +20,9 @@ LDFLAGS := $(LDFLAGS_$(MODE))
 LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -Wl,--pop-state
 
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
-# endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME.
+# endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME; the same of workers.
 RESPONDERS := $(foreach r,$(basename $(notdir $(wildcard endpoints/*.c))),$(if $(findstring -,$(r)),,$(r)))
-WORKERS := $(basename $(notdir $(wildcard workers/*.c)))
+WORKERS := $(foreach w,$(basename $(notdir $(wildcard workers/*.c))),$(if $(findstring -,$(w)),,$(w)))
 TOOLS := $(basename $(notdir $(wildcard tools/*.c)))
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(basename $(notdir $(wildcard tests/unit/*.c)))
@@ -58,7 +58,7 @@ endef
 $(foreach r,$(RESPONDERS),$(eval $(call responder_rule,$(r))))
 
 define worker_rule
-$(B)/bin/$(1): $(B)/workers/$(1).o $(B)/lib/worker_main.o $(B)/libmopl.a
+$(B)/bin/$(1): $$(patsubst %.c,$(B)/%.o,$$(wildcard workers/$(1).c workers/$(1)-*.c)) $(B)/lib/worker_main.o $(B)/libmopl.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
@@ -143,7 +143,7 @@ fuzz-run: $(addprefix $(B)/tests/fuzz/,$(FUZZERS))
 	  $(B)/tests/fuzz/$$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -print_final_stats=1 -verbosity=0 \
 	    -artifact_prefix=$(B)/ $$found tests/fuzz/corpus/$${f#fuzz_}; done
 
-SOURCES := $(wildcard lib/*.c endpoints/*.c tools/*.c batch/*.c tests/*/*.c)
+SOURCES := $(wildcard lib/*.c endpoints/*.c workers/*.c tools/*.c batch/*.c tests/*/*.c)
 
 .PHONY: format
 format: ## lay out all C files (clang-format)

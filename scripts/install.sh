@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that MOPL needs, only those that are missing.
-# usage: scripts/install.sh run|test     run: build and serve it; test: also what its tests and checks use
+# usage: scripts/install.sh run|test|kafka   run: build and serve it; test: also what its tests and checks use; kafka: a private broker
 # Runs as root or by sudo. The packages' own daemons are neither started nor enabled: MOPL starts private ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 run_packages=(
   gcc libc6-dev make                                                                           # build
   libfcgi-dev libpq-dev libhiredis-dev libjson-c-dev libjwt-dev libcurl4-openssl-dev libssl-dev libcrypt-dev
+  librdkafka-dev
   postgresql-15 redis-server lighttpd lighttpd-mod-deflate spawn-fcgi multiwatch               # serve
   ca-certificates curl openssl procps util-linux python3-pip                                   # control, viewer
 )
@@ -15,11 +16,13 @@ test_packages=(
   libcriterion-dev clang clang-tidy clang-format cppcheck libclang-rt-14-dev shellcheck        # unit tests, analysis
   chromium jq wrk python3 git postgresql-contrib                                               # through the front server
 )
+kafka_packages=(default-jre-headless maven)
 
 usage() { sed -n '2,4s/^# //p' "$0"; }
 case "${1:-}" in
   run) wanted=("${run_packages[@]}") ;;
-  test) wanted=("${run_packages[@]}" "${test_packages[@]}") ;;
+  test) wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}") ;;
+  kafka) wanted=("${kafka_packages[@]}") ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac

@@ -13,6 +13,7 @@ usage() { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
 # Fetched aside and renamed, so that a folder of that name is complete; named after what the list says.
 install_jars() {
   local mark
+  umask 022  # the broker may run as another user
   mark=$(sha256sum <"$project/scripts/kafka-pom.xml" | cut -c 1-16)
   [ ! -e "$jars/$mark" ] || return 0
   rm -rf "$jars" "$jars.new"

@@ -23,17 +23,20 @@ is_worker() { [ -e "$project/workers/$1.c" ]; }  # NAME
 expected_services() {
   [ -e "$MOPL_DATA/postgres" ] && echo postgres
   [ -e "$run/redis" ] && echo redis
+  [ -e "$MOPL_DATA/kafka/port" ] && echo kafka
   responder_names
   worker_names
   echo lighttpd
 }
 
-# PostgreSQL and Redis, unless their addresses are set; both start at the same time.
+# PostgreSQL and Redis, unless their addresses are set, and Kafka if there is a private one; all start at the same time.
 start_stores() {
+  if [ -e "$MOPL_DATA/kafka/port" ]; then start_kafka; fi
   if [ "$mopl_private_database" = on ]; then start_postgres; fi
   if [ "$mopl_private_redis" = on ]; then start_redis; else rm -rf "$run/redis"; fi
   if [ "$mopl_private_database" = on ] && ! await 60 postgres_settled; then fail_service postgres; fi
   if [ "$mopl_private_redis" = on ] && ! await 10 redis_settled; then fail_service redis; fi
+  if [ -e "$MOPL_DATA/kafka/port" ] && ! await 60 kafka_settled; then fail_service kafka; fi
 }
 
 fail_service() { show_log "$1"; stop_all; die "$1 did not start"; }
@@ -84,6 +87,31 @@ start_redis() {
 }
 
 redis_settled() { running redis && [ -S "$run/redis.sock" ]; }
+
+# Makes this instance one with a private Kafka, from now on: its address becomes one of its settings.
+adopt_kafka() {
+  local port
+  [ ! -e "$MOPL_DATA/kafka/port" ] || return 0
+  [ -z "$MOPL_KAFKA_BROKERS" ] || die "MOPL_KAFKA_BROKERS is set already: $MOPL_KAFKA_BROKERS" 2
+  ! running outbox_relay || die "it runs without Kafka: end it first (mopl down)"
+  "$project/scripts/install.sh" kafka
+  "$project/scripts/kafka.sh" install || die "the broker's programs could not be fetched"
+  until port=$((20000 + RANDOM % 12000)) && port_is_free "$port" && port_is_free $((port + 1)); do :; done
+  "${as_service[@]}" sh -c '
+    umask 077
+    mkdir -p "$1/kafka" && echo "MOPL_KAFKA_BROKERS=127.0.0.1:$2" >>"$1/settings.env" && echo "$2" >"$1/kafka/port"
+  ' _ "$MOPL_DATA" "$port"
+  load_settings
+}
+
+port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+start_kafka() {
+  running kafka && return
+  launch kafka "$project/scripts/kafka.sh" run "$MOPL_DATA/kafka" "$(<"$MOPL_DATA/kafka/port")"
+}
+
+kafka_settled() { running kafka && awk '/"event":"mopl_start"/ { n = 0 } /Kafka Server started/ { n = 1 } END { exit !n }' "$MOPL_DATA/logs/kafka.log"; }
 
 # spawn-fcgi makes the socket, which multiwatch holds and its workers share; a worker ends with its multiwatch, however that ends.
 # A worker that dies is replaced; the many retries count only those that die within a second of their start.
@@ -198,6 +226,7 @@ restart_service() {  # NAME PID
   case "$1" in
     postgres) stop postgres INT 60; start_stores ;;
     redis) stop redis TERM 10; start_stores ;;
+    kafka) stop kafka TERM 30; start_stores ;;
     lighttpd)
       write_front_configuration
       lighttpd -tt -f "$run/lighttpd.conf" || die "the front server's configuration is wrong; it goes on with the former one"
@@ -230,12 +259,13 @@ stop_all() {
     name=${file##*/}
     name=${name%.pid}
     case "$name" in
-      lighttpd | redis | postgres | '*') ;;
+      lighttpd | redis | kafka | postgres | '*') ;;
       *) if is_worker "$name"; then workers+=("$name"); else responders+=("$name"); fi ;;
     esac
   done
   stop_together "${responders[@]}"
   stop_together "${workers[@]}"
+  stop kafka TERM 30
   stop redis TERM 10
   stop postgres INT 60
 }

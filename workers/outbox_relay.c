@@ -48,6 +48,15 @@ static struct db_stmt sequence = {
     "    ON CONFLICT (user_id, event_id) DO NOTHING) "
     "SELECT mine.ours, total.n, p.sequenced + total.n, p.published FROM mine, total, outbox_progress p",
     0};
+/* From the embedded bus to Kafka: what its slowest consumer had still to read is published again. Back again, its consumers find no
+ * offsets and read all that is kept. */
+static struct db_stmt move_over = {
+    "relay_move_over",
+    "WITH read AS (DELETE FROM bus_offsets RETURNING topic, position) "
+    "UPDATE outbox_progress SET published = least(published, (SELECT min(position) FROM read WHERE topic NOT LIKE '%" TOPIC_DEAD
+    "')) "
+    "WHERE EXISTS (SELECT FROM read)",
+    0};
 static struct db_stmt read_rows = {
     "relay_read",
     "SELECT position, event_id, topic, key, type, payload::text FROM outbox WHERE position > $1::bigint "
@@ -56,13 +65,14 @@ static struct db_stmt read_rows = {
 static struct db_stmt mark_published = {"relay_published",
                                         "UPDATE outbox_progress SET published = $1::bigint WHERE published < $1::bigint", 0};
 
-static struct db_stmt *const statements[] = {&sequence, &read_rows, &mark_published, NULL};
+static struct db_stmt *const statements[] = {&sequence, &move_over, &read_rows, &mark_published, NULL};
 
 struct relay {
     struct worker_context *w;
     struct bus *bus;
     bool active;
     bool bus_away;
+    bool moved_over;
     bool behind; /* the backlog has been told of */
     int64_t sequenced;
     int64_t published;
@@ -73,6 +83,12 @@ struct relay {
 static void note_active(struct relay *r, bool active) {
     if (active != r->active) log_event(LOG_INFO, active ? "relay_active" : "relay_standby", LOG_I64("published", r->published));
     r->active = active;
+}
+
+static enum rc move(struct relay *r) {
+    enum rc rc = db_exec(r->w->db, &r->w->arena, DB_WRITE, &move_over, NULL, NULL);
+    r->moved_over = rc == RC_OK;
+    return rc;
 }
 
 /* *taken rows got positions; a full batch means there are more. */
@@ -150,6 +166,7 @@ static enum rc turn(struct relay *r, bool *more) {
     enum rc rc = place(r, &taken);
     *more = rc == RC_OK && taken > 0;
     if (rc || !r->active) return rc;
+    if (!r->moved_over && !bus_is_embedded(r->bus)) return move(r);
     if (bus_is_embedded(r->bus)) {
         if (taken > 0) rc = bus_publish(r->bus, NULL, 0);
     } else if (r->published < r->sequenced && clock_mono_ms() >= r->publish_at_ms) {

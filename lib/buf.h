@@ -21,6 +21,8 @@ char *buf_reserve(struct buf *b, size_t more);
 void buf_add(struct buf *b, struct str s);
 void buf_add_char(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static inline struct str buf_str(const struct buf *b) { return str_from(b->ptr, b->len); }
+static inline struct str buf_str(const struct buf *b) {
+    return str_from(b->ptr, b->len);
+}
 
 #endif

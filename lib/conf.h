@@ -26,14 +26,14 @@ struct conf {
 
 /* Reads and checks everything; every error is reported on `errors` (one line each, naming the setting) before RC_BAD_INPUT
  * is returned. An empty value counts as unset. Filled in when unset: database_url and redis_url of the private servers under
- * data_dir, public_url. jwt_key may be "" (tools do without it). MOPL_ names of the environment that are no settings are only warned of.
- * On an error `c` is left alone. */
+ * data_dir, public_url. jwt_key may be "" (tools do without it). MOPL_ names of the environment that are no settings are only
+ * warned of. On an error `c` is left alone. */
 MUST_CHECK enum rc conf_load(struct conf *c, FILE *errors);
 void conf_fini(struct conf *c);
 /* A line per setting: NAME=value, secrets as ********, then its help as a comment. */
 void conf_print(const struct conf *c, FILE *out);
-/* NAME='value' lines for a shell to source, secrets included, then mopl_private_database and mopl_private_redis as 'on' or 'off': for
- * the control script only. */
+/* NAME='value' lines for a shell to source, secrets included, then mopl_private_database and mopl_private_redis as 'on' or 'off':
+ * for the control script only. */
 void conf_export(const struct conf *c, FILE *out);
 
 #endif

@@ -16,8 +16,8 @@ enum { DB_PARAMS_MAX = 24, DB_SETUPS_MAX = 4 };
 
 /* A statement; defined static beside its handler, prepared on first use of a connection (in the same round trip). */
 struct db_stmt {
-    const char *name; /* unique in its process */
-    const char *sql;  /* $1.. with explicit casts, so that parameter types never depend on the context */
+    const char *name;     /* unique in its process */
+    const char *sql;      /* $1.. with explicit casts, so that parameter types never depend on the context */
     unsigned prepared_on; /* connection generation; 0 at first. Written by db.c only. */
 };
 
@@ -32,13 +32,13 @@ struct db_params {
 void dbp_init(struct db_params *p);
 void dbp_null(struct db_params *p);
 void dbp_uuid(struct db_params *p, struct uuid id);
-void dbp_text(struct db_params *p, struct str text); /* absent: NULL. Sent as it is: no NUL bytes (checked at the edge) */
+void dbp_text(struct db_params *p, struct str text);   /* absent: NULL. Sent as it is: no NUL bytes (checked at the edge) */
 void dbp_bytes(struct db_params *p, struct str bytes); /* bytea */
-void dbp_i64(struct db_params *p, int64_t value);    /* for ::bigint */
-void dbp_f64(struct db_params *p, double value);     /* for ::float8 */
+void dbp_i64(struct db_params *p, int64_t value);      /* for ::bigint */
+void dbp_f64(struct db_params *p, double value);       /* for ::float8 */
 void dbp_bool(struct db_params *p, bool value);
-void dbp_time(struct db_params *p, int64_t us);      /* for ::timestamptz; INT64_MAX and INT64_MIN are +-infinity */
-void dbp_text_array(struct db_params *p, struct arena *a, const struct str *items, size_t count); /* for ::text[] */
+void dbp_time(struct db_params *p, int64_t us); /* for ::timestamptz; INT64_MAX and INT64_MIN are +-infinity */
+void dbp_text_array(struct db_params *p, struct arena *a, const struct str *items, size_t count);  /* for ::text[] */
 void dbp_uuid_array(struct db_params *p, struct arena *a, const struct uuid *items, size_t count); /* for ::uuid[] */
 
 struct db;
@@ -71,15 +71,15 @@ const char *db_constraint(const struct db *db);
 /* A statement and its parameters that the next db_exec sends ahead of its own in the same round trip: how the session check rides
  * along. `ok(context, rows)` sees its rows; if it returns false db_exec discards its own result and returns RC_UNAUTHENTICATED.
  * Taken back by db_guard_clear, and by itself once used. */
-void db_guard(struct db *db, struct db_stmt *stmt, const struct db_params *params, bool (*ok)(void *context, const struct db_rows *rows),
-              void *context);
+void db_guard(struct db *db, struct db_stmt *stmt, const struct db_params *params,
+              bool (*ok)(void *context, const struct db_rows *rows), void *context);
 bool db_guard_pending(const struct db *db);
 void db_guard_clear(struct db *db);
 /* Runs a pending guard by itself: for writes, before anything else happens. RC_OK if there is none. */
 MUST_CHECK enum rc db_guard_run(struct db *db, struct arena *a);
 
-/* Runs `body` in a transaction (READ COMMITTED; BEGIN rides with its first statement). RC_OK commits, anything else rolls back and is
- * returned. Deadlocks and serialisation failures are tried again up to 3 times, so `body` must not keep state from a failed try.
+/* Runs `body` in a transaction (READ COMMITTED; BEGIN rides with its first statement). RC_OK commits, anything else rolls back and
+ * is returned. Deadlocks and serialisation failures are tried again up to 3 times, so `body` must not keep state from a failed try.
  * If the connection is lost at COMMIT the outcome is unknown: RC_UNAVAILABLE. */
 MUST_CHECK enum rc db_transaction(struct db *db, struct arena *a, enum rc (*body)(void *context), void *context);
 
@@ -88,11 +88,12 @@ MUST_CHECK enum rc db_script(struct db *db, const char *sql);
 /* Prepares each of a NULL-ended list; names the ones that fail on stderr. RC_INTERNAL if any did. */
 MUST_CHECK enum rc db_check(struct db *db, struct db_stmt *const *statements);
 
-/* Adds a command without answer (LISTEN, SET) that every new connection begins with, this one included; once however often it is added.
- * Outside transactions. `sql` is borrowed for good. */
+/* Adds a command without answer (LISTEN, SET) that every new connection begins with, this one included; once however often it is
+ * added. Outside transactions. `sql` is borrowed for good. */
 void db_on_connect(struct db *db, const char *sql);
-/* Waits up to timeout_ms for a notification on a channel that db_on_connect listens to; those that wait are all taken. Ends early on a
- * signal. RC_UNAVAILABLE at once, or after a pause, while there is no connection: notifications were missed. Outside transactions. */
+/* Waits up to timeout_ms for a notification on a channel that db_on_connect listens to; those that wait are all taken. Ends early
+ * on a signal. RC_UNAVAILABLE at once, or after a pause, while there is no connection: notifications were missed. Outside
+ * transactions. */
 MUST_CHECK enum rc db_wait(struct db *db, int timeout_ms, bool *notified);
 
 /* The raw connection for what this header does not offer (COPY, LISTEN); NULL if there is none and none can be had. */

@@ -24,8 +24,9 @@ struct jwt_claims {
 
 /* Signed with conf->jwt_key. The text is the arena's. */
 MUST_CHECK enum rc jwt_token_sign(struct arena *a, const struct conf *conf, const struct jwt_claims *claims, struct str *out);
-/* RC_UNAUTHENTICATED for anything but a well-formed token of at most JWT_TOKEN_BYTES_MAX, alg HS256, type=access, signed with one of the
- * two keys, whose exp lies ahead of now_s (pass INT64_MIN to accept an expired one). Remembers the tokens it verified last. */
+/* RC_UNAUTHENTICATED for anything but a well-formed token of at most JWT_TOKEN_BYTES_MAX, alg HS256, type=access, signed with one
+ * of the two keys, whose exp lies ahead of now_s (pass INT64_MIN to accept an expired one). Remembers the tokens it verified last.
+ */
 MUST_CHECK enum rc jwt_token_verify(const struct conf *conf, struct str token, int64_t now_s, struct jwt_claims *out);
 
 #endif

@@ -16,7 +16,8 @@ void log_init(const char *process, enum log_level min);
 /* Request id added to each line until changed; an absent view removes it. Borrowed until then. */
 void log_request_id(struct str id);
 
-/* Fields of one line (at least one), built in place: log_event(LOG_WARN, "redis_away", LOG_STR("error", text), LOG_I64("tries", 3)). */
+/* Fields of one line (at least one), built in place: log_event(LOG_WARN, "redis_away", LOG_STR("error", text), LOG_I64("tries",
+ * 3)). */
 struct log_field {
     const char *name;
     struct str text; /* used if ptr is not NULL */
@@ -25,8 +26,7 @@ struct log_field {
 #define LOG_STR(name, view) ((struct log_field){(name), (view), 0})
 #define LOG_CSTR(name, cstr) ((struct log_field){(name), str_of(cstr), 0})
 #define LOG_I64(name, value) ((struct log_field){(name), {0, 0}, (int64_t)(value)})
-#define log_event(level, event, ...)                                                                                   \
-    log_fields((level), (event), (const struct log_field[]){__VA_ARGS__, {0}})
+#define log_event(level, event, ...) log_fields((level), (event), (const struct log_field[]){__VA_ARGS__, {0}})
 /* `fields` ends with a nameless one. Texts over 2,000 bytes are cut. Written with one write(2). */
 void log_fields(enum log_level level, const char *event, const struct log_field *fields);
 

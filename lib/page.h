@@ -37,8 +37,8 @@ void page_parse_optional(struct req *r, const struct page_sort *sorts, size_t co
  * the least (or greatest, when descending) value of its type, so that one statement serves first and later pages: WHERE (key, id) >
  * ($1::T, $2::uuid) ORDER BY key, id LIMIT $3::bigint      (< and DESC when descending) */
 void page_params(struct db_params *p, const struct page *page);
-/* The page of an ordered query. The constant, which no limit exceeds, tells the planner that it is about few rows: it plans once for every
- * value of $3, and would take a tenth of the table for granted and join it as such. */
+/* The page of an ordered query. The constant, which no limit exceeds, tells the planner that it is about few rows: it plans once
+ * for every value of $3, and would take a tenth of the table for granted and join it as such. */
 #define PAGE_OF(ordered) "SELECT * FROM (" ordered " LIMIT 101) AS ordered LIMIT $3::bigint"
 
 /* Walks the rows of a page and writes {"data":[...],...}. Contract with the statement: column `total_column` holds the exact total

@@ -6,8 +6,8 @@
 #include "req.h"
 
 struct limit {
-    const char *name;  /* part of the key, e.g. "sign-in:account" */
-    int64_t max;       /* hits allowed in the window */
+    const char *name; /* part of the key, e.g. "sign-in:account" */
+    int64_t max;      /* hits allowed in the window */
     int64_t window_s;
 };
 

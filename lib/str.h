@@ -15,9 +15,13 @@ struct str {
 /* View of a literal, at compile time. */
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
 
-static inline struct str str_from(const char *ptr, size_t len) { return (struct str){ptr, len}; }
+static inline struct str str_from(const char *ptr, size_t len) {
+    return (struct str){ptr, len};
+}
 /* NULL gives the absent view. */
-static inline struct str str_of(const char *cstr) { return (struct str){cstr, cstr ? strlen(cstr) : 0}; }
+static inline struct str str_of(const char *cstr) {
+    return (struct str){cstr, cstr ? strlen(cstr) : 0};
+}
 static inline bool str_eq(struct str a, struct str b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }

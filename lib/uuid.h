@@ -24,6 +24,8 @@ bool uuid_parse(struct str text, struct uuid *out);
 void uuid_format(struct uuid id, char *out);
 /* The same with a NUL; `out` has UUID_TEXT_LEN + 1 bytes. Returns out. */
 char *uuid_cstr(struct uuid id, char *out);
-static inline bool uuid_eq(struct uuid a, struct uuid b) { return memcmp(a.bytes, b.bytes, 16) == 0; }
+static inline bool uuid_eq(struct uuid a, struct uuid b) {
+    return memcmp(a.bytes, b.bytes, 16) == 0;
+}
 
 #endif

@@ -229,6 +229,10 @@ static bool apply_missing(struct migrator *m) {
     return true;
 }
 
+static void print_state(const struct migration *m, const char *applied_at, const char *state) {
+    printf("%03d      %-24s  %-20s  %s\n", m->version, m->name, applied_at, state);
+}
+
 /* Every version known to either side, with what holds for it. */
 static void print_status(const struct migrator *m) {
     printf("%-7s  %-24s  %-20s  %s\n", "VERSION", "NAME", "APPLIED", "STATE");
@@ -236,16 +240,17 @@ static void print_status(const struct migrator *m) {
     while (f < m->files.count || r < m->rows.count) {
         const struct migration *file = f < m->files.count ? &m->files.items[f] : NULL;
         const struct migration *row = r < m->rows.count ? &m->rows.items[r] : NULL;
-        if (file && row && file->version < row->version) row = NULL;
-        if (file && row && file->version > row->version) file = NULL;
-        const char *state = !row                                    ? "pending"
-                            : !file                                 ? "file missing"
-                            : strcmp(file->checksum, row->checksum) ? "file changed"
-                                                                    : "applied";
-        const struct migration *known = file ? file : row;
-        printf("%03d      %-24s  %-20s  %s\n", known->version, known->name, row ? row->applied_at : "-", state);
-        f += file != NULL;
-        r += row != NULL;
+        if (!row || (file && file->version < row->version)) {
+            print_state(file, "-", "pending");
+            f++;
+        } else if (!file || row->version < file->version) {
+            print_state(row, row->applied_at, "file missing");
+            r++;
+        } else {
+            print_state(file, row->applied_at, strcmp(file->checksum, row->checksum) ? "file changed" : "applied");
+            f++;
+            r++;
+        }
     }
 }
 

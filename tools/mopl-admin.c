@@ -203,7 +203,7 @@ static bool create_admin(struct admin *ad) {
 /* set-password */
 
 static bool set_password(struct admin *ad) {
-    struct str password;
+    struct str password = {0};
     if (!read_line(ad, &password) || !take_password(ad, password)) return false;
     struct db_params p;
     struct db_rows rows;

@@ -1,5 +1,6 @@
 /* Brings a database's schema up to date: applies NNN_name.sql files in order, each in a transaction together with its row in
  * schema_migrations. Talks libpq directly, because a migration is a script, not a statement. */
+#include <assert.h>
 #include <dirent.h>
 #include <getopt.h>
 #include <libpq-fe.h>
@@ -240,6 +241,7 @@ static void print_status(const struct migrator *m) {
     while (f < m->files.count || r < m->rows.count) {
         const struct migration *file = f < m->files.count ? &m->files.items[f] : NULL;
         const struct migration *row = r < m->rows.count ? &m->rows.items[r] : NULL;
+        assert(file || row);
         if (!row || (file && file->version < row->version)) {
             print_state(file, "-", "pending");
             f++;

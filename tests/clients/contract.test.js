@@ -1,12 +1,13 @@
 // A running instance held against docs/openapi.yaml: each operation is called with real data and with everything it must refuse; every
 // answer (status, headers, media type, body) must be one that the document allows. Needs MOPL_TEST_BASE, MOPL_TEST_ADMIN_EMAIL,
-// MOPL_TEST_ADMIN_PASSWORD; MOPL_TEST_RATE_LIMITS=off when the instance runs without rate limits. With the limits of the settings one run an
-// hour fits: a second one meets 429 at temporary passwords.
+// MOPL_TEST_ADMIN_PASSWORD, MOPL_TEST_DATABASE_URL; MOPL_TEST_RATE_LIMITS=off when the instance runs without rate limits. With the limits
+// of the settings one run an hour fits: a second one meets 429 at temporary passwords.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import './contract/accounts.js';
 import './contract/catalogue.js';
 import './contract/social.js';
+import './contract/messages.js';
 import './contract/refusals.js';
 import { seenStatuses } from './support/client.js';
 import { operations } from './support/document.js';

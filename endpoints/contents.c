@@ -18,7 +18,7 @@ static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_WATCHERS, COL_RATE
 
 /* The total is read from the counters, the page from the index of its sort key; they meet in one statement, so that a page costs
  * one round trip and an empty one has its total, too. */
-#define PAGE_SQL(COUNTERS, CONDITION, KEY, TYPE, BEHIND, DIRECTION)                                                           \
+#define PAGE_SQL(COUNTERS, CONDITION, KEY, MATCHES, TYPE, BEHIND, DIRECTION)                                                  \
     "SELECT t.total, p.* FROM (SELECT coalesce(sum(n), 0)::bigint AS total FROM counters WHERE name " COUNTERS                \
     ") t LEFT JOIN (" PAGE_OF("SELECT " COLUMNS " FROM contents c WHERE " CONDITION "(c." KEY ", c.id) " BEHIND " ($1::" TYPE \
                               ", $2::uuid)"                                                                                   \
@@ -27,29 +27,31 @@ static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_WATCHERS, COL_RATE
 #define OF_TYPE(...) PAGE_SQL("= 'contents:' || $4::text", "c.type = $4::text AND ", __VA_ARGS__)
 
 /* What matches is found once, by its n-grams or tags, and both counted and sorted. $4: the types; without a type filter all of
- * them, which costs nothing here, since no index is walked by type. */
-#define MATCH_SQL(CONDITION, KEY, TYPE, BEHIND, DIRECTION)                                                               \
-    "WITH m AS MATERIALIZED (SELECT c." KEY " AS key, c.id FROM content_search s JOIN contents c ON c.id = s.content_id" \
-    " WHERE " CONDITION " AND c.type = ANY ($4::text[])) "                                                               \
-    "SELECT t.total, " COLUMNS " FROM (SELECT count(*) AS total FROM m) t LEFT JOIN (" PAGE_OF(                          \
-        "SELECT key, id FROM m WHERE (key, id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY key " DIRECTION              \
+ * them, which costs nothing here, since no index is walked by type. Type and time of creation lie beside the text; the figures that
+ * change do not. */
+#define MATCH_SQL(CONDITION, KEY, MATCHES, TYPE, BEHIND, DIRECTION)                                         \
+    "WITH m AS MATERIALIZED (SELECT " MATCHES " WHERE " CONDITION " AND s.type = ANY ($4::text[])) "        \
+    "SELECT t.total, " COLUMNS " FROM (SELECT count(*) AS total FROM m) t LEFT JOIN (" PAGE_OF(             \
+        "SELECT key, id FROM m WHERE (key, id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY key " DIRECTION \
         ", id " DIRECTION) ") p ON true LEFT JOIN contents c ON c.id = p.id ORDER BY p.key " DIRECTION ", p.id " DIRECTION
+#define IN_PLACE(KEY) "s." KEY " AS key, s.content_id AS id FROM content_search s"
+#define JOINED(KEY) "c." KEY " AS key, c.id FROM content_search s JOIN contents c ON c.id = s.content_id"
 #define OF_KEYWORD(...) MATCH_SQL(SEARCH_KEYWORD("s", "5"), __VA_ARGS__)
 #define OF_TAGS(...) MATCH_SQL(SEARCH_TAGS("s", "5"), __VA_ARGS__)
 #define OF_BOTH(...) MATCH_SQL(SEARCH_KEYWORD("s", "5") " AND " SEARCH_TAGS("s", "6"), __VA_ARGS__)
 
 /* [sort][descending] */
-#define LISTS(NAME, SQL)                                                                           \
-    {                                                                                              \
-        {{"contents_" NAME "_created_asc", SQL("created_at", "timestamptz", ">", "ASC"), 0},       \
-         {"contents_" NAME "_created_desc", SQL("created_at", "timestamptz", "<", "DESC"), 0}},    \
-            {{"contents_" NAME "_watchers_asc", SQL("watcher_count", "bigint", ">", "ASC"), 0},    \
-             {"contents_" NAME "_watchers_desc", SQL("watcher_count", "bigint", "<", "DESC"), 0}}, \
-        {                                                                                          \
-            {"contents_" NAME "_rate_asc", SQL("average_rating", "float8", ">", "ASC"), 0}, {      \
-                "contents_" NAME "_rate_desc", SQL("average_rating", "float8", "<", "DESC"), 0     \
-            }                                                                                      \
-        }                                                                                          \
+#define PAIR(NAME, SQL, KEY, MATCHES, TYPE)                            \
+    {                                                                  \
+        {NAME "_asc", SQL(KEY, MATCHES(KEY), TYPE, ">", "ASC"), 0}, {  \
+            NAME "_desc", SQL(KEY, MATCHES(KEY), TYPE, "<", "DESC"), 0 \
+        }                                                              \
+    }
+#define LISTS(NAME, SQL)                                                                \
+    {                                                                                   \
+        PAIR("contents_" NAME "_created", SQL, "created_at", IN_PLACE, "timestamptz"),  \
+            PAIR("contents_" NAME "_watchers", SQL, "watcher_count", JOINED, "bigint"), \
+            PAIR("contents_" NAME "_rate", SQL, "average_rating", JOINED, "float8")     \
     }
 static struct db_stmt of_all[SORT_COUNT][2] = LISTS("all", OF_ALL);
 static struct db_stmt of_type[SORT_COUNT][2] = LISTS("type", OF_TYPE);

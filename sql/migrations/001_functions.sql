@@ -30,6 +30,11 @@ BEGIN
                  WHERE c <> ' ' AND (following <> ' ' OR previous = ' '));
 END $$;
 
+-- True if a folded keyword is an n-gram itself: then a text that has the n-gram has the keyword, and need not be compared.
+CREATE FUNCTION mopl_is_gram(folded text) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN char_length(folded) <= 2 AND folded !~ '\s';
+
 -- Exact totals, kept by triggers in the writer's transaction. Shards keep writers of one total from waiting for each other.
 CREATE TABLE counters (
     name  text COLLATE "C" NOT NULL,

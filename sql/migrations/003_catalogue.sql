@@ -32,6 +32,8 @@ CREATE INDEX contents_by_type_watchers ON contents (type, watcher_count, id);
 -- Apart from contents, so that a new rating or watcher never touches the n-gram index.
 CREATE TABLE content_search (
     content_id uuid PRIMARY KEY REFERENCES contents ON DELETE CASCADE,
+    type       text COLLATE "C" NOT NULL, -- as in contents, where neither changes: matches are filtered and sorted by them in place
+    created_at timestamptz NOT NULL,
     doc        text COLLATE "C" NOT NULL, -- folded title, description and tags, a line break between
     tags       text[] COLLATE "C" NOT NULL -- folded
 );
@@ -49,8 +51,8 @@ $$;
 
 CREATE FUNCTION contents_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO content_search (content_id, doc, tags)
-    SELECT id, mopl_content_doc(title, description, tags), mopl_fold_all(tags) FROM new_rows;
+    INSERT INTO content_search (content_id, type, created_at, doc, tags)
+    SELECT id, type, created_at, mopl_content_doc(title, description, tags), mopl_fold_all(tags) FROM new_rows;
     INSERT INTO counters AS k SELECT 'contents:' || type, 0, count(*) FROM new_rows GROUP BY type ORDER BY 1
     ON CONFLICT (name, shard) DO UPDATE SET n = k.n + excluded.n;
     RETURN NULL;
@@ -77,10 +79,10 @@ CREATE TRIGGER contents_text_changed AFTER UPDATE OF title, description, tags ON
 WHEN (OLD.title IS DISTINCT FROM NEW.title OR OLD.description IS DISTINCT FROM NEW.description OR OLD.tags IS DISTINCT FROM NEW.tags)
 EXECUTE FUNCTION contents_text_changed();
 
--- The totals are kept per type, so a content never changes its type.
-CREATE FUNCTION contents_type_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+-- The totals are kept per type and the search table has both, so a content never changes its type or its time.
+CREATE FUNCTION contents_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'the type of a content cannot change' USING ERRCODE = 'check_violation', CONSTRAINT = 'contents_type_fixed';
+    RAISE EXCEPTION 'type and created_at of a content cannot change' USING ERRCODE = 'check_violation', CONSTRAINT = 'contents_fixed';
 END $$;
-CREATE TRIGGER contents_type_fixed BEFORE UPDATE OF type ON contents FOR EACH ROW
-WHEN (OLD.type IS DISTINCT FROM NEW.type) EXECUTE FUNCTION contents_type_fixed();
+CREATE TRIGGER contents_fixed BEFORE UPDATE OF type, created_at ON contents FOR EACH ROW
+WHEN (OLD.type IS DISTINCT FROM NEW.type OR OLD.created_at IS DISTINCT FROM NEW.created_at) EXECUTE FUNCTION contents_fixed();

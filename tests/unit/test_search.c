@@ -208,6 +208,19 @@ Test(search_sql, single_characters_between_blanks) {
     cr_assert_eq(found("d"), 1);
 }
 
+/* Two characters are looked up without reading the text: what folding makes of them counts. */
+Test(search_sql, short_keywords_that_fold_to_something_else) {
+    content("5\xe3\x8e\x9e away", "\xc2\xa8 sign", "x"); /* U+339E becomes km, U+00A8 a blank and a mark */
+    content("a\xcc\x88 b", "", "y");                     /* a letter with that mark, which is one character then */
+    content("k m", "", "z");
+    cr_assert_eq(found("km"), 1);
+    cr_assert_eq(found("\xe3\x8e\x9e"), 1);
+    cr_assert_eq(found("5\xe3\x8e\x9e"), 1);
+    cr_assert_eq(found("\xc2\xa8"), 1);
+    cr_assert_eq(found("\xc3\xa4"), 1);
+    cr_assert_eq(found("\xef\xb7\xba"), 0); /* U+FDFA becomes eighteen characters */
+}
+
 Test(search_sql, long_keywords_are_compared_whole) {
     char text[300] = "";
     for (int i = 0; i < 100; i++) sprintf(text + strlen(text), "%d ", i);

@@ -61,7 +61,7 @@ start_postgres() {
   if [ -r "$folder/postmaster.pid" ] && ! is_ours "$(head -n 1 "$folder/postmaster.pid")"; then rm -f "$folder/postmaster.pid"; fi
   launch postgres "$pg_bin/postgres" -D "$folder" -k "$run" -c listen_addresses= -c unix_socket_permissions=0700 \
     -c shared_buffers=128MB -c max_connections=200 -c jit=off -c wal_compression=on -c random_page_cost=1.1 \
-    -c synchronous_commit=on -c log_timezone=UTC -c timezone=UTC
+    -c synchronous_commit=on -c log_timezone=UTC -c timezone=UTC -c log_error_verbosity=terse
 }
 
 # Ready, or ended: then it is started again, for the processes of a killed server need a moment to let go of its memory.
@@ -195,6 +195,7 @@ var.listen = "${MOPL_LISTEN}"
 var.port = $MOPL_PORT
 var.max_fds = $max_fds
 var.max_connections = $((max_fds / 3))
+var.max_upload_kb = $((MOPL_UPLOAD_MAX_BYTES / 1024 + 2048))
 var.hsts = ( $hsts )
 var.site_csp = "default-src 'self'; script-src 'self'$(script_hashes "$web_root/index.html"); style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 include var.conf + "/lighttpd.conf"
@@ -212,7 +213,8 @@ write_error_pages() {
   "${as_service[@]}" awk -F '\t' -v folder="$run/errors" '
     function page(language, message) {
       file = folder "/" language "." $1 ".html"
-      printf "{\"exceptionName\":\"%s\",\"message\":\"%s\",\"details\":{}}\n", $2, message >file
+      details = $5 ? "\"" $5 "\":\"" message "\"" : ""
+      printf "{\"exceptionName\":\"%s\",\"message\":\"%s\",\"details\":{%s}}\n", $2, message, details >file
       close(file)
     }
     /^[0-9]/ { page("ko", $3); page("en", $4); types = types "\"." $1 ".html\" => \"application/json\", " }

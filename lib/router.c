@@ -133,8 +133,10 @@ static enum rc check_body(struct req *r, const struct route *route, int64_t *byt
     bool digits = true;
     for (size_t i = 0; i < declared.len; i++) digits = digits && declared.ptr[i] >= '0' && declared.ptr[i] <= '9';
     if (!digits) return req_fail_field(r, RC_BAD_INPUT, "Content-Length", MSG_NOT_NUMBER, 0, 0);
-    if (!str_to_i64(declared, bytes) || *bytes > body_bytes_max(r, route)) return RC_TOO_LARGE;
-    return http_media_is(req_var(r, "CONTENT_TYPE"), body_media_type(route)) ? RC_OK : RC_UNSUPPORTED_MEDIA;
+    if (!str_to_i64(declared, bytes) || *bytes > body_bytes_max(r, route))
+        return req_fail_field(r, RC_TOO_LARGE, "body", MSG_TOO_LARGE, 0, 0);
+    if (http_media_is(req_var(r, "CONTENT_TYPE"), body_media_type(route))) return RC_OK;
+    return req_fail_field(r, RC_UNSUPPORTED_MEDIA, "Content-Type", MSG_UNSUPPORTED_MEDIA, 0, 0);
 }
 
 static enum rc check_input(struct req *r, const struct path_match *m) {

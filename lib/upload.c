@@ -7,12 +7,24 @@
 
 enum { MEGABYTE = 1 << 20 };
 
+/* Of two parts with one name it would be anybody's guess which one counts. */
+static bool is_repeated(const struct multipart *m, const struct multipart_part *first) {
+    for (const struct multipart_part *part = first ? first + 1 : NULL; part && part < m->parts + m->count; part++) {
+        if (str_eq(part->name, first->name)) return true;
+    }
+    return false;
+}
+
 enum rc upload_parse(struct req *r, const char *image_field, struct upload *out) {
     struct multipart m;
     if (multipart_parse(r->arena, req_var(r, "CONTENT_TYPE"), r->body, &m) != RC_OK)
         return req_fail_field(r, RC_BAD_INPUT, "body", MSG_BAD_MULTIPART, 0, 0);
     const struct multipart_part *request = multipart_find(&m, "request"), *image = multipart_find(&m, image_field);
     if (!request) return req_fail_field(r, RC_BAD_INPUT, "request", MSG_REQUIRED, 0, 0);
+    if (is_repeated(&m, request)) req_invalid(r, "request", MSG_REPEATED, 0, 0);
+    if (is_repeated(&m, image)) req_invalid(r, image_field, MSG_REPEATED, 0, 0);
+    enum rc rc = req_check(r);
+    if (rc != RC_OK) return rc;
     *out = (struct upload){.field = image_field};
     /* Forms send a file input that was left empty as a part of nothing. */
     if (image && (image->data.len > 0 || image->filename.len > 0)) out->picture = image->data;

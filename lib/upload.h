@@ -13,7 +13,8 @@ struct upload {
     struct str picture;          /* borrowed from the body; absent if none was sent */
 };
 
-/* Takes r->body apart. An image part without file name and content counts as not sent. RC_BAD_INPUT names the body or "request". */
+/* Takes r->body apart. An image part without file name and content counts as not sent. RC_BAD_INPUT names the body, or
+ * the part that is missing, sent twice or no JSON object. */
 MUST_CHECK enum rc upload_parse(struct req *r, const char *image_field, struct upload *out);
 /* Judges the picture by its bytes and stores it under a fresh key of that kind; without a picture RC_OK and an absent key. Names
  * the field: RC_TOO_LARGE above the settings' bytes or pixels, RC_UNSUPPORTED_MEDIA if it is no image; else RC_UNAVAILABLE. */

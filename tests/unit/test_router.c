@@ -324,6 +324,7 @@ Test(router, bodies_are_capped_before_they_are_read) {
         char length[32];
         snprintf(length, sizeof length, "%lld", cases[i].cap + 1);
         cr_assert_eq(post(cases[i].path, cases[i].method, cases[i].type, length, "x"), 413, "%s", cases[i].path);
+        cr_assert(body_has("\"details\":{\"body\":"));
         cr_assert_eq(body_read, 0u);
         snprintf(length, sizeof length, "%lld", cases[i].cap);
         cr_assert_eq(post(cases[i].path, cases[i].method, cases[i].type, length, "x"), 400, "%s", cases[i].path);
@@ -336,6 +337,7 @@ Test(router, media_types) {
     cr_assert_eq(post("/api/things", "POST", NULL, "2", "{}"), 415);
     cr_assert_eq(post("/api/things", "POST", "text/plain", "2", "{}"), 415);
     cr_assert_eq(post("/api/things", "POST", "multipart/form-data; boundary=x", "2", "{}"), 415);
+    cr_assert(body_has("\"details\":{\"Content-Type\":"));
     cr_assert_eq(post("/api/things", "POST", "Application/JSON;charset=UTF-8", "2", "{}"), 201);
     cr_assert_eq(post("/api/form", "POST", "application/json", "2", "{}"), 415);
     cr_assert_eq(post("/api/things/" ID, "PATCH", "application/json", "2", "{}"), 415);

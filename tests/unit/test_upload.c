@@ -68,6 +68,14 @@ Test(upload, picture_may_be_absent_or_an_empty_input) {
     cr_assert_null(key.ptr);
 }
 
+Test(upload, a_part_may_come_once) {
+    cr_assert_eq(PARSE(JSON_PART "{}\r\n" JSON_PART "{}\r\n--B--\r\n"), RC_BAD_INPUT);
+    cr_assert(named("request"));
+    f.r.field_error_count = 0;
+    cr_assert_eq(PARSE(FILE_PART("") "\r\n" JSON_PART "{}\r\n" FILE_PART("") GIF "\r\n--B--\r\n"), RC_BAD_INPUT);
+    cr_assert(named("thumbnail"));
+}
+
 Test(upload, broken_bodies_are_named) {
     cr_assert_eq(PARSE(JSON_PART "{}\r\n--B"), RC_BAD_INPUT);
     cr_assert(named("body"));

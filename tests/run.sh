@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
-# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit sql integration clients (all of them unless named)
+# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit sql integration clients docs (all of them unless named)
 #   --san         the programs of build/san; each report of a sanitizer counts as a failure
 #   --no-browser  leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
@@ -14,11 +14,11 @@ for argument; do
   case "$argument" in
     --san) mode=san ;;
     --no-browser) browser=no ;;
-    unit | sql | integration | clients) suites+=("$argument") ;;
+    unit | sql | integration | clients | docs) suites+=("$argument") ;;
     *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "${#suites[@]}" -gt 0 ] || suites=(unit sql integration clients)
+[ "${#suites[@]}" -gt 0 ] || suites=(unit sql integration clients docs)
 
 # The caller's own instance has nothing to do with the one under test.
 for name in "${!MOPL_@}"; do unset "$name"; done
@@ -82,13 +82,15 @@ node_test() {  # NAME FILE
 
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
 # The address of the instance, its administrator and its database are for the tests.
 start_instance() {
   export MOPL_DATA=$work/data MOPL_RATE_LIMITS=off MOPL_WORKERS=2 MOPL_ADMIN_EMAIL=admin@test.example MOPL_ADMIN_PASSWORD
   MOPL_ADMIN_PASSWORD=$(od -An -N 16 -tx1 /dev/urandom | tr -d ' \n')
   local try
   for try in 1 2 3; do  # another program may take the port between its choice and its use
-    MOPL_PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    MOPL_PORT=$(free_port)
     export MOPL_PORT
     started=yes
     if ./mopl up >"$work/log" 2>&1; then break; fi
@@ -141,6 +143,13 @@ if wanted sql || wanted integration || wanted clients; then
   started=''
   errors=$(cat "$MOPL_DATA"/logs/*.log 2>/dev/null | grep -c '"level":"error"' || true)
   if [ "$failed" -gt 0 ] && [ "$errors" -gt 0 ]; then grep -h '"level":"error"' "$MOPL_DATA"/logs/*.log | tail -n 20; fi
+fi
+
+# What people are told to type runs the released programs.
+if wanted docs && [ "$mode" = release ]; then
+  log=$work/log status=0
+  MOPL_PORT=$(free_port) MOPL_DATA=$work/docs tests/docs.sh >"$log" 2>&1 || status=$?
+  judge docs "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
 fi
 
 for report in "$work"/reports/*; do

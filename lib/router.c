@@ -70,12 +70,18 @@ static const struct route *find_route(const struct req *r, const struct route_ta
     return NULL;
 }
 
-/* A browser asks before it sends a request of a foreign page; the origin headers themselves are finish()'s. */
-static enum rc answer_preflight(struct req *r, struct str methods) {
-    if (!csrf_origin_allowed(r, req_var(r, "HTTP_ORIGIN"))) return req_fail(r, RC_FORBIDDEN, MSG_ORIGIN);
-    req_header(r, "Access-Control-Allow-Methods", methods);
-    req_header(r, "Access-Control-Allow-Headers", STR("Authorization, Content-Type, Accept-Language, X-XSRF-TOKEN, X-Request-Id"));
-    req_header(r, "Access-Control-Max-Age", STR("600"));
+/* Tells the methods; to a browser that asks before it sends a request of an allowed foreign page, by CORS's names, too. The origin
+ * headers themselves are finish()'s. */
+static enum rc answer_options(struct req *r, struct str methods) {
+    enum rc rc = csrf_check_origin(r);
+    if (rc != RC_OK) return rc;
+    req_header(r, "Allow", methods);
+    if (csrf_origin_allowed(r, req_var(r, "HTTP_ORIGIN"))) {
+        req_header(r, "Access-Control-Allow-Methods", methods);
+        req_header(r, "Access-Control-Allow-Headers",
+                   STR("Authorization, Content-Type, Accept-Language, X-XSRF-TOKEN, X-Request-Id"));
+        req_header(r, "Access-Control-Max-Age", STR("600"));
+    }
     r->status = 204;
     return RC_OK;
 }
@@ -83,7 +89,7 @@ static enum rc answer_preflight(struct req *r, struct str methods) {
 static enum rc answer_without_route(struct req *r, const struct route_table *table) {
     struct str methods = allowed_methods(r, table);
     if (!methods.ptr) return req_fail(r, RC_NOT_FOUND, MSG_NO_ROUTE);
-    if (r->method == HTTP_OPTIONS) return answer_preflight(r, methods);
+    if (r->method == HTTP_OPTIONS) return answer_options(r, methods);
     req_header(r, "Allow", methods);
     return RC_METHOD_NOT_ALLOWED;
 }

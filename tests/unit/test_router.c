@@ -392,9 +392,22 @@ Test(router, public_answers_carry_no_cookie) {
     cr_assert_eq(ask("GET", "/api/posters/" ID ".png"), 404);
 }
 
-Test(router, cross_origin) {
-    cr_assert_eq(ask("OPTIONS", "/api/things"), 403);
+Test(router, options_tell_the_methods) {
+    cr_assert_eq(ask("OPTIONS", "/api/things/" ID), 204);
+    cr_assert(fixture_has_header(&f, "Allow: PATCH, DELETE, OPTIONS"));
+    cr_assert_eq(f.out.len, 0u);
+    fixture_var(&f, "HTTP_HOST", "here.example");
+    fixture_var(&f, "HTTP_ORIGIN", "https://here.example");
+    cr_assert_eq(ask("OPTIONS", "/api/things/" ID), 204);
+    cr_assert_not(header_has("Access-Control"));
     cr_assert_not(header_has("Vary"));
+    fixture_var(&f, "HTTP_ORIGIN", "https://evil.example");
+    cr_assert_eq(ask("OPTIONS", "/api/things/" ID), 403);
+    cr_assert_not(header_has("Allow"));
+    cr_assert_eq(calls, 0);
+}
+
+Test(router, cross_origin) {
     f.conf.allowed_origins = "https://a.example";
     fixture_var(&f, "HTTP_ORIGIN", "https://a.example");
     cr_assert_eq(ask("OPTIONS", "/api/things/" ID), 204);

@@ -136,8 +136,12 @@ static enum rc create(struct req *r) {
     return rc;
 }
 
-static enum rc delete (struct req *r) {
-    struct db_params p; struct db_rows rows; dbp_init(&p); dbp_uuid(&p, r->path_ids[0]); dbp_uuid(&p, r->caller.user_id);
+static enum rc unfollow(struct req *r) {
+    struct db_params p;
+    struct db_rows rows;
+    dbp_init(&p);
+    dbp_uuid(&p, r->path_ids[0]);
+    dbp_uuid(&p, r->caller.user_id);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &delete_follow, &p, &rows);
     if (rc != RC_OK) return rc;
     if (rows.count > 0 && !db_bool(&rows, 0, COL_MINE)) return req_fail(r, RC_FORBIDDEN, MSG_FORBIDDEN);
@@ -232,7 +236,7 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "/api/follows/followers", AUTH_USER, 0, 200, list_followers},
     {HTTP_GET, "/api/follows/followings", AUTH_USER, 0, 200, list_followings},
     {HTTP_GET, "/api/follows/recommendations", AUTH_USER, 0, 200, recommend},
-    {HTTP_DELETE, "/api/follows/{followId}", AUTH_USER, 0, 204, delete},
+    {HTTP_DELETE, "/api/follows/{followId}", AUTH_USER, 0, 204, unfollow},
 };
 
 const struct responder responder = {"follows", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};

@@ -386,8 +386,10 @@ static enum rc change(struct req *r) {
     return rc;
 }
 
-static enum rc delete (struct req *r) {
-    struct db_params p; struct db_rows rows; playlist_params(&p, r);
+static enum rc remove_playlist(struct req *r) {
+    struct db_params p;
+    struct db_rows rows;
+    playlist_params(&p, r);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &delete_playlist, &p, &rows);
     return rc == RC_OK ? judge_write(r, &rows) : rc;
 }
@@ -471,7 +473,7 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "/api/playlists/popular", AUTH_USER, 0, 200, list_popular},
     {HTTP_GET, "/api/playlists/{playlistId}", AUTH_USER, 0, 200, get},
     {HTTP_PATCH, "/api/playlists/{playlistId}", AUTH_USER, ROUTE_JSON, 200, change},
-    {HTTP_DELETE, "/api/playlists/{playlistId}", AUTH_USER, 0, 200, delete},
+    {HTTP_DELETE, "/api/playlists/{playlistId}", AUTH_USER, 0, 200, remove_playlist},
     {HTTP_GET, "/api/playlists/{playlistId}/subscribers", AUTH_USER, 0, 200, list_subscribers},
     {HTTP_POST, "/api/playlists/{playlistId}/subscription", AUTH_USER, 0, 204, subscribe},
     {HTTP_DELETE, "/api/playlists/{playlistId}/subscription", AUTH_USER, 0, 204, unsubscribe},

@@ -189,8 +189,12 @@ static enum rc change(struct req *r) {
     return rc;
 }
 
-static enum rc delete (struct req *r) {
-    struct db_params p; struct db_rows rows; dbp_init(&p); dbp_uuid(&p, r->path_ids[0]); dbp_uuid(&p, r->caller.user_id);
+static enum rc remove_review(struct req *r) {
+    struct db_params p;
+    struct db_rows rows;
+    dbp_init(&p);
+    dbp_uuid(&p, r->path_ids[0]);
+    dbp_uuid(&p, r->caller.user_id);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &delete_review, &p, &rows);
     return rc == RC_OK ? judge_write(r, &rows) : rc;
 }
@@ -205,7 +209,7 @@ static const struct route ROUTES[] = {
     {HTTP_POST, "/api/reviews", AUTH_USER, ROUTE_JSON, 201, create},
     {HTTP_GET, "/api/reviews/me", AUTH_USER, 0, 200, list_mine},
     {HTTP_PATCH, "/api/reviews/{reviewId}", AUTH_USER, ROUTE_JSON, 200, change},
-    {HTTP_DELETE, "/api/reviews/{reviewId}", AUTH_USER, 0, 200, delete},
+    {HTTP_DELETE, "/api/reviews/{reviewId}", AUTH_USER, 0, 200, remove_review},
 };
 
 const struct responder responder = {"reviews", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};

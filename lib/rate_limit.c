@@ -4,10 +4,10 @@
 #include "rate_limit.h"
 
 #include <openssl/sha.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "clock.h"
+#include "hex.h"
 #include "redis.h"
 
 enum { SLOTS = 16, COUNTS = SLOTS + 1, LOCAL_SETS = 128, LOCAL_WAYS = 4, SUBJECT_BYTES = 16 };
@@ -65,7 +65,7 @@ static void hash_subject(struct str subject, unsigned char out[SUBJECT_BYTES]) {
 
 static struct str redis_key(struct req *r, struct limit limit, const unsigned char id[SUBJECT_BYTES]) {
     char hex[2 * SUBJECT_BYTES + 1];
-    for (size_t i = 0; i < SUBJECT_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", id[i]);
+    hex_cstr(id, SUBJECT_BYTES, hex);
     return str_of(arena_printf(r->arena, "mopl:limit:%s:%s", limit.name, hex));
 }
 

@@ -98,6 +98,7 @@ static void begin(struct exchange *x, CURL *curl, const struct person *p, const 
     curl_easy_reset(curl); /* keeps the jar and the connection */
     curl_easy_setopt(curl, CURLOPT_COOKIEFILE, "");
     curl_easy_setopt(curl, CURLOPT_URL, api_format("%s%s", setting("MOPL_TEST_BASE"), path));
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, append);

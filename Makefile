@@ -14,7 +14,7 @@ CFLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_san := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
-CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS_$(MODE)) -iquote lib $(if $(PG_INC),-isystem $(PG_INC)) -MMD -MP
+CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS_$(MODE)) -iquote lib -iquote sse-bridge $(if $(PG_INC),-isystem $(PG_INC)) -MMD -MP
 LDFLAGS := $(LDFLAGS_$(MODE))
 # The programs that never speak to Kafka are not to load its library.
 LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -Wl,--pop-state
@@ -82,6 +82,15 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 # The one test of a part that is not in the library.
 $(B)/tests/unit/test_import_catalogue: $(B)/batch/catalogue.o
 
+# The codecs of the real-time bridge are a library of their own: tests/unit/test_bridge_NAME and tests/fuzz/fuzz_bridge_NAME link it.
+$(B)/libbridge.a: $(patsubst %.c,$(B)/%.o,$(wildcard sse-bridge/*.c))
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(B)/tests/unit/test_bridge_%: $(B)/tests/unit/test_bridge_%.o $(SUPPORT_OBJ) $(B)/libbridge.a $(B)/libmopl.a
+	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
+$(B)/tests/fuzz/fuzz_bridge_%: $(B)/tests/fuzz/fuzz_bridge_%.o $(B)/libbridge.a $(B)/libmopl.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # The viewer of the API documentation at /docs/.
 VIEWER := build/vendor/swagger-ui
 .PHONY: viewer
@@ -103,6 +112,16 @@ $(foreach r,$(RESPONDERS),$(eval $(call endpoint_test_rule,$(r))))
 
 .PHONY: unit
 unit: $(addprefix $(B)/tests/unit/,$(UNIT)) ## compile the unit tests (run one alone: build/release/tests/unit/test_str)
+
+# Tests that need Kafka.
+BUS := $(basename $(notdir $(wildcard tests/bus/test_*.c)))
+$(B)/tests/bus/%: $(B)/tests/bus/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
+	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$(filter %.o,$^)) $(filter %.a,$^) $(LIBS)
+
+.PHONY: bus kafka
+bus: kafka $(addprefix $(B)/tests/bus/,$(BUS)) ## compile the tests that need Kafka, and fetch its broker
+kafka:
+	@scripts/kafka.sh install
 
 INTEGRATION := $(basename $(notdir $(wildcard tests/integration/test_*.c)))
 $(B)/tests/integration/%: $(B)/tests/integration/%.o $(B)/tests/integration/api.o $(B)/libmopl.a
@@ -158,7 +177,7 @@ analyze: deps-test compile_commands.json ## check with gcc -fanalyzer, clang-tid
 	clang-format --dry-run -Werror $(SOURCES) $(wildcard */*.h tests/*/*.h)
 	printf '%s\n' $(SHIPPED) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p .
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
-		-Ilib -j $$(nproc) $(SHIPPED)
+		-Ilib -Isse-bridge -j $$(nproc) $(SHIPPED)
 	shellcheck mopl scripts/*.sh
 
 compile_commands.json: Makefile $(SOURCES) ## for editors and clang-tidy

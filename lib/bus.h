@@ -49,7 +49,8 @@ struct bus_consumer *bus_consumer_open(struct bus *bus, const char *group, const
 /* Commits what bus_commit was called for and leaves the group. */
 void bus_consumer_close(struct bus_consumer *c);
 
-/* Waits up to timeout_ms for messages; `*count` 0 when none came. Texts are the arena's. RC_UNAVAILABLE while the bus is away. */
+/* Waits up to timeout_ms for messages behind those polled before; `*count` 0 when none came. Texts are the arena's. RC_UNAVAILABLE
+ * while the bus is away. */
 MUST_CHECK enum rc bus_poll(struct bus_consumer *c, struct arena *a, int timeout_ms, struct bus_message *messages, size_t max,
                             size_t *count);
 /* Inside the db_transaction that handles `message` and all polled before it: the embedded engine moves its offset there.

@@ -293,14 +293,20 @@ static void close_bus(struct bus *base) {
 
 /* Lags */
 
+/* What came with the last fetch, else asked for: behind a fetch that waits for messages, such a question waits as well. */
+static bool bounds(rd_kafka_t *rk, const rd_kafka_topic_partition_t *p, int64_t *low, int64_t *high) {
+    rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(rk, p->topic, p->partition, low, high);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && *high >= 0) return true;
+    return rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, low, high, KAFKA_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 int64_t kafka_lag(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets) {
     int64_t lag = 0;
     for (int i = 0; i < offsets->cnt; i++) {
-        const rd_kafka_topic_partition_t *p = &offsets->elems[i];
         int64_t low, high;
-        if (rd_kafka_query_watermark_offsets(rk, p->topic, p->partition, &low, &high, KAFKA_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return -1;
-        int64_t from = p->offset < low ? low : p->offset; /* no offset: a negative one */
+        if (!bounds(rk, &offsets->elems[i], &low, &high)) return -1;
+        int64_t from = offsets->elems[i].offset; /* negative without an offset */
+        if (from < low) from = low;
         if (high > from) lag += high - from;
     }
     return lag;

@@ -12,7 +12,7 @@ enum { ENSURE_PAUSE_MS = 5000 };
 
 /* Where a polled message came from. */
 struct origin {
-    const char *topic; /* lives as long as the poll's arena */
+    const char *topic; /* of the consumer's list */
     int32_t partition;
     int64_t offset;
 };
@@ -21,10 +21,11 @@ struct consumer_kafka {
     struct bus_consumer consumer;
     struct kafka_link link;
     rd_kafka_t *rk;
+    const char *const *topics;
     struct arena *arena;          /* of the poll under way */
     struct bus_message *messages; /* collected by it */
     size_t count;
-    struct origin *polled; /* of the last poll, not yet committed, in its order */
+    struct origin *polled; /* not yet committed, in the order of arrival */
     size_t polled_count;
     size_t polled_room;
     bool ensured;         /* the topics are there */
@@ -33,20 +34,25 @@ struct consumer_kafka {
 
 /* Partitions */
 
-static bool holds(const rd_kafka_topic_partition_list_t *list, const struct bus_message *m) {
+static bool holds(const rd_kafka_topic_partition_list_t *list, struct str topic, int32_t partition) {
     for (int i = 0; i < list->cnt; i++) {
-        if (list->elems[i].partition == m->partition && str_eq(m->topic, str_of(list->elems[i].topic))) return true;
+        if (list->elems[i].partition == partition && str_eq(topic, str_of(list->elems[i].topic))) return true;
     }
     return false;
 }
 
-/* Messages of a partition that goes to another member while they are being collected are that member's. */
+/* Messages of a partition that goes to another member are that member's, also those being collected. */
 static void forget(struct consumer_kafka *c, const rd_kafka_topic_partition_list_t *gone) {
     size_t kept = 0;
     for (size_t i = 0; i < c->count; i++) {
-        if (!holds(gone, &c->messages[i])) c->messages[kept++] = c->messages[i];
+        if (!holds(gone, c->messages[i].topic, c->messages[i].partition)) c->messages[kept++] = c->messages[i];
     }
     c->count = kept;
+    kept = 0;
+    for (size_t i = 0; i < c->polled_count; i++) {
+        if (!holds(gone, str_of(c->polled[i].topic), c->polled[i].partition)) c->polled[kept++] = c->polled[i];
+    }
+    c->polled_count = kept;
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t *partitions, void *context) {
@@ -100,6 +106,7 @@ struct bus_consumer *kafka_consumer_open(struct bus *bus, const char *group, con
                                     NULL};
     struct consumer_kafka *c = mem_zalloc(sizeof *c);
     c->consumer.engine = &bus_kafka_engine;
+    c->topics = topics;
     c->link = (struct kafka_link){.conf = ((struct bus_kafka *)bus)->link.conf, .owner = c};
     c->rk = kafka_client(&c->link, RD_KAFKA_CONSUMER, with_rebalance, settings);
     if (c->rk && subscribe(c->rk, topics)) return &c->consumer;
@@ -164,14 +171,15 @@ static void take(struct consumer_kafka *c, const rd_kafka_message_t *m) {
 }
 
 static void note_polled(struct consumer_kafka *c) {
-    if (c->polled_room < c->count) {
-        c->polled_room = c->count;
+    if (c->polled_room < c->polled_count + c->count) {
+        c->polled_room = 2 * (c->polled_count + c->count);
         c->polled = mem_realloc(c->polled, c->polled_room * sizeof *c->polled);
     }
-    c->polled_count = c->count;
     for (size_t i = 0; i < c->count; i++) {
         const struct bus_message *m = &c->messages[i];
-        c->polled[i] = (struct origin){m->topic.ptr, m->partition, m->offset};
+        const char *const *topic = c->topics;
+        while (*topic && !str_eq(m->topic, str_of(*topic))) topic++;
+        if (*topic) c->polled[c->polled_count++] = (struct origin){*topic, m->partition, m->offset};
     }
 }
 
@@ -197,7 +205,8 @@ enum rc kafka_consumer_poll(struct bus_consumer *base, struct arena *a, int time
     }
     note_polled(c);
     *count = c->count;
-    if (c->count > 0) c->link.down = false;
+    c->count = 0; /* the caller's from here on */
+    if (*count > 0) c->link.down = false;
     return c->link.down && !kafka_answers(&c->link, c->rk) ? RC_UNAVAILABLE : RC_OK;
 }
 

@@ -18,6 +18,7 @@ struct consumer_postgres {
     const char *group;
     struct str topics[TOPICS_MAX];
     size_t topic_count;
+    int64_t polled; /* up to here, whatever of it has been marked */
 };
 
 /* The connection's lock makes its owner the active member. Asked for again each time: it is gone with a lost connection. */
@@ -27,7 +28,7 @@ static struct db_stmt read_messages = {
     "FROM (SELECT pg_try_advisory_lock(hashtext('mopl-bus'), hashtext($1::text)) AS ours OFFSET 0) m "
     "CROSS JOIN unnest($2::text[]) AS t (topic) "
     "LEFT JOIN bus_offsets b ON b.consumer_group = $1::text AND b.topic = t.topic "
-    "CROSS JOIN LATERAL (SELECT * FROM outbox o WHERE o.topic = t.topic AND o.position > coalesce(b.position, 0) "
+    "CROSS JOIN LATERAL (SELECT * FROM outbox o WHERE o.topic = t.topic AND o.position > greatest(b.position, $4::bigint) "
     "                    ORDER BY o.position LIMIT $3::bigint) o "
     "WHERE m.ours ORDER BY o.position LIMIT $3::bigint",
     0};
@@ -111,6 +112,7 @@ static enum rc look(struct consumer_postgres *c, struct arena *a, struct bus_mes
     struct db_rows rows;
     bind_group(c, a, &p);
     dbp_i64(&p, (int64_t)max);
+    dbp_i64(&p, c->polled);
     enum rc rc = db_exec(c->db, a, DB_READ, &read_messages, &p, &rows);
     if (rc) return rc;
     for (int i = 0; i < rows.count; i++) {
@@ -123,6 +125,7 @@ static enum rc look(struct consumer_postgres *c, struct arena *a, struct bus_mes
                                            .payload = db_text(&rows, i, 5),
                                            .offset = position};
     }
+    if (rows.count > 0) c->polled = messages[rows.count - 1].position;
     *count = (size_t)rows.count;
     return RC_OK;
 }
@@ -146,7 +149,9 @@ static enum rc mark(struct bus_consumer *consumer, struct arena *a, const struct
     dbp_text(&p, message->topic);
     enum rc rc = db_exec(c->db, a, DB_WRITE, &move_offset, &p, &rows);
     if (rc) return rc;
-    return rows.count == 1 ? RC_OK : RC_CONFLICT;
+    if (rows.count == 1) return RC_OK;
+    c->polled = 0; /* the place in the table is the other member's */
+    return RC_CONFLICT;
 }
 
 static enum rc commit(struct bus_consumer *c, const struct bus_message *message) {

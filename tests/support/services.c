@@ -5,6 +5,7 @@
 #include <glob.h>
 #include <grp.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TRIES = 1500, PAUSE_US = 20 * 1000, ARGS_MAX = 40 };
@@ -151,6 +153,63 @@ void services_redis_down(struct services *s) {
     end(&s->redis, SIGKILL);
 }
 
+/* Kafka */
+
+static int bound(int port) {
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return result;
+}
+
+/* Of the broker; its controller has the next one. Below those that the system gives to clients. */
+static int free_port(void) {
+    for (int tries = 0; tries < 1000; tries++) {
+        int port = 20000 + (int)(((unsigned)getpid() * 31U + (unsigned)tries * 7919U + (unsigned)time(NULL)) % 12000U);
+        if (bound(port) && bound(port + 1)) return port;
+    }
+    die("no free port for Kafka");
+    return 0;
+}
+
+static int log_says(const char *path, const char *text) {
+    char line[1024];
+    int found = 0;
+    FILE *f = fopen(path, "r");
+    while (f && !found && fgets(line, sizeof line, f)) found = strstr(line, text) != NULL;
+    if (f) fclose(f);
+    return found;
+}
+
+void services_kafka_up(struct services *s) {
+    char data[128], log[128], *program = realpath("scripts/kafka.sh", NULL);
+    const char *port = strchr(s->kafka_brokers, ':') + 1;
+    if (!program) die("scripts/kafka.sh");
+    snprintf(data, sizeof data, "%s/kafka", s->folder);
+    snprintf(log, sizeof log, "%s/kafka.log", s->folder);
+    unlink(log);
+    s->kafka = spawn(s, "kafka.log", NULL, SIGKILL, (const char *[]){program, "run", data, port, NULL});
+    free(program);
+    for (int i = 0; i < TRIES; i++) {
+        if (log_says(log, "Kafka Server started")) return;
+        if (waitpid(s->kafka, NULL, WNOHANG) == s->kafka) break;
+        usleep(PAUSE_US);
+    }
+    die("Kafka does not start");
+}
+
+void services_kafka_down(struct services *s) {
+    end(&s->kafka, SIGKILL);
+}
+
+void services_kafka_wipe(struct services *s) {
+    char data[128];
+    snprintf(data, sizeof data, "%s/kafka", s->folder);
+    wait_for(spawn(s, "rm.log", NULL, SIGKILL, (const char *[]){"rm", "-rf", data, NULL}), "the data of Kafka cannot be removed");
+}
+
 /* All */
 
 void services_start(struct services *s, unsigned which) {
@@ -164,11 +223,16 @@ void services_start(struct services *s, unsigned which) {
         services_postgres_up(s);
     }
     if (which & SERVICE_REDIS) services_redis_up(s);
+    if (which & SERVICE_KAFKA) {
+        snprintf(s->kafka_brokers, sizeof s->kafka_brokers, "127.0.0.1:%d", free_port());
+        services_kafka_up(s);
+    }
 }
 
 void services_stop(struct services *s) {
     services_postgres_down(s);
     services_redis_down(s);
+    services_kafka_down(s);
     const char *argv[] = {"rm", "-rf", s->folder, NULL};
     wait_for(spawn(s, "rm.log", NULL, SIGKILL, argv), "the folder cannot be removed");
 }
@@ -226,6 +290,7 @@ void services_share(unsigned which) {
     services_start(&shared, which);
     if (which & SERVICE_POSTGRES) make_migrated_template(&shared);
     if (setenv("TEST_SERVICES_FOLDER", shared.folder, 1) != 0) die("setenv");
+    if (setenv("TEST_SERVICES_KAFKA", shared.kafka_brokers, 1) != 0) die("setenv");
 }
 
 void services_unshare(void) {
@@ -242,6 +307,11 @@ const char *services_redis_url(void) {
     static char url[128];
     snprintf(url, sizeof url, "unix:%s/redis.sock", shared_folder());
     return url;
+}
+
+const char *services_kafka_brokers(void) {
+    const char *brokers = getenv("TEST_SERVICES_KAFKA");
+    return brokers ? brokers : "";
 }
 
 static const char *new_database(const char *template) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "word.h"
 
 /* What the buffer ends with tells whether the next value is the first of its object or array, or the value of a key. A blank is
  * what stands before a document (a line of an event stream). */
@@ -56,22 +57,13 @@ static bool is_plain(char c) {
     return (unsigned char)c >= 0x20 && c != '"' && c != '\\';
 }
 
-/* High bit set in the lowest byte of `word` that is less than 0x20, and in no byte if there is none (higher ones may be wrong). */
-static uint64_t below_space(uint64_t word) {
-    return (word - UINT64_C(0x2020202020202020)) & ~word & UINT64_C(0x8080808080808080);
-}
-
-static uint64_t equals(uint64_t word, char c) {
-    uint64_t x = word ^ (UINT64_C(0x0101010101010101) * (unsigned char)c);
-    return (x - UINT64_C(0x0101010101010101)) & ~x & UINT64_C(0x8080808080808080);
-}
-
 /* Bytes up to the first one that must be escaped; eight at a step, since nearly none must. */
 static size_t plain_length(struct str s) {
     size_t i = 0;
-    for (uint64_t word; s.len - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, s.ptr + i, sizeof word);
-        if (below_space(word) | equals(word, '"') | equals(word, '\\')) break;
+    for (; s.len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t word = word_load(s.ptr + i);
+        uint64_t hits = word_below_space(word) | word_equals(word, '"') | word_equals(word, '\\');
+        if (hits) return i + word_first(hits);
     }
     while (i < s.len && is_plain(s.ptr[i])) i++;
     return i;

@@ -8,16 +8,22 @@ static bool is_continuation(uint8_t byte) {
     return (byte & 0xc0) == 0x80;
 }
 
-/* Bytes of the well-formed sequence at the start of `s` (not empty), 0 if there is none. The second byte's range is what rules out
- * overlong forms, surrogates and code points above U+10FFFF (RFC 3629 section 4). */
-static size_t sequence_length(struct str s) {
-    uint8_t first = byte_at(s, 0);
+/* Bytes of the sequence that `first` begins, 0 if none begins so, and the range of its second byte: that is what rules out overlong
+ * forms, surrogates and code points above U+10FFFF (RFC 3629 section 4). */
+static size_t sequence_begun(uint8_t first, uint8_t *low, uint8_t *high) {
+    *low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    *high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
     if (first < 0x80) return 1;
-    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || s.len < length) return 0;
-    uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (byte_at(s, 1) < low || byte_at(s, 1) > high) return 0;
+    if (first < 0xc2 || first > 0xf4) return 0;
+    return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+}
+
+/* Bytes of the well-formed sequence at the start of `s` (not empty), 0 if there is none. */
+static size_t sequence_length(struct str s) {
+    uint8_t low, high;
+    size_t length = sequence_begun(byte_at(s, 0), &low, &high);
+    if (length <= 1) return length;
+    if (s.len < length || byte_at(s, 1) < low || byte_at(s, 1) > high) return 0;
     for (size_t i = 2; i < length; i++) {
         if (!is_continuation(byte_at(s, i))) return 0;
     }
@@ -44,6 +50,30 @@ size_t utf8_valid_length(struct str s) {
 
 bool utf8_valid(struct str s) {
     return utf8_valid_length(s) == s.len;
+}
+
+/* Takes continuation bytes off the piece as long as some are missing. */
+static bool stream_continue(struct utf8_stream *stream, struct str *piece) {
+    while (stream->missing && piece->len) {
+        uint8_t byte = byte_at(*piece, 0);
+        if (byte < stream->low || byte > stream->high) return false;
+        stream->low = 0x80;
+        stream->high = 0xbf;
+        stream->missing--;
+        *piece = str_from(piece->ptr + 1, piece->len - 1);
+    }
+    return true;
+}
+
+bool utf8_stream_add(struct utf8_stream *stream, struct str piece) {
+    if (!stream_continue(stream, &piece)) return false;
+    size_t valid = utf8_valid_length(piece);
+    if (valid == piece.len) return true;
+    size_t length = sequence_begun(byte_at(piece, valid), &stream->low, &stream->high);
+    if (length <= piece.len - valid) return false; /* all of it is there, or none begins so */
+    stream->missing = (uint8_t)(length - 1);
+    piece = str_from(piece.ptr + valid + 1, piece.len - valid - 1);
+    return stream_continue(stream, &piece);
 }
 
 size_t utf8_length(struct str s) {

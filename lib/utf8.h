@@ -11,6 +11,13 @@
 bool utf8_valid(struct str s);
 /* Bytes before the first place where the view is not well-formed; s.len if it is valid. */
 size_t utf8_valid_length(struct str s);
+/* The same check of a text that comes in pieces, cut anywhere. Begins zeroed. */
+struct utf8_stream {
+    uint8_t missing;   /* continuation bytes that the sequence under way still needs; 0 between two code points */
+    uint8_t low, high; /* range of the next one */
+};
+/* False as soon as the text so far cannot be the beginning of a well-formed one; the stream is then of no more use. */
+bool utf8_stream_add(struct utf8_stream *stream, struct str piece);
 /* Code points in a valid view. */
 size_t utf8_length(struct str s);
 /* The first `n` code points of a valid view. */

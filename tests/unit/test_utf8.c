@@ -112,3 +112,43 @@ Test(utf8, trims_runs_and_texts_of_nothing_else) {
     expect_str(utf8_trim(STR(" \xe3\x80\x80\xe2\x80\x8b ")), "");
     expect_str(utf8_trim(STR("")), "");
 }
+
+/* What utf8_valid says of the whole is what the stream says of its pieces: the last one leaves nothing missing. */
+static bool stream_valid(struct str text, size_t cut, size_t step) {
+    struct utf8_stream stream = {0};
+    if (!utf8_stream_add(&stream, str_from(text.ptr, cut))) return false;
+    for (size_t at = cut; at < text.len; at += step) {
+        if (!utf8_stream_add(&stream, str_from(text.ptr + at, text.len - at < step ? text.len - at : step))) return false;
+    }
+    return stream.missing == 0;
+}
+
+Test(utf8, a_stream_judges_like_the_whole_at_every_cut) {
+    struct str good = STR("plain text, \xed\x95\x9c\xea\xb8\x80 \xf0\x9f\x8e\xac \xc2\xa9 \xf4\x8f\xbf\xbf.");
+    for (size_t cut = 0; cut <= good.len; cut++) {
+        for (size_t step = 1; step < 6; step++) cr_assert(stream_valid(good, cut, step), "cut %zu, step %zu", cut, step);
+    }
+    for (size_t i = 0; i < sizeof ill_formed / sizeof *ill_formed; i++) {
+        char text[64] = "0123456789";
+        size_t len = 10 + strlen(ill_formed[i]);
+        memcpy(text + 10, ill_formed[i], strlen(ill_formed[i]));
+        for (size_t cut = 0; cut <= len; cut++) {
+            for (size_t step = 1; step < 6; step++) {
+                cr_assert(!stream_valid(str_from(text, len), cut, step), "vector %zu, cut %zu, step %zu", i, cut, step);
+            }
+        }
+    }
+}
+
+Test(utf8, a_stream_refuses_as_soon_as_nothing_can_mend_it) {
+    static const struct str hopeless[] = {{"\xe0\x9f", 2},     {"\xed\xa0", 2}, {"\xf4\x90", 2},
+                                          {"\xf0\x9f\x20", 3}, {"\xc0", 1},     {"\xf8", 1}};
+    for (size_t i = 0; i < sizeof hopeless / sizeof *hopeless; i++) {
+        struct utf8_stream whole = {0}, bytes = {0};
+        cr_assert(!utf8_stream_add(&whole, hopeless[i]), "vector %zu", i);
+        for (size_t at = 0; at + 1 < hopeless[i].len; at++) {
+            cr_assert(utf8_stream_add(&bytes, str_from(hopeless[i].ptr + at, 1)), "vector %zu byte %zu", i, at);
+        }
+        cr_assert(!utf8_stream_add(&bytes, str_from(hopeless[i].ptr + hopeless[i].len - 1, 1)), "vector %zu", i);
+    }
+}

@@ -184,6 +184,14 @@ compile_commands.json: Makefile $(SOURCES) ## for editors and clang-tidy
 	@for f in $(SOURCES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f '$(CC) $(CFLAGS) -c '$$f; done | \
 		sed -e '1s/^/[/' -e '$$s/,$$/]/' >$@
 
+# Benchmarks: ratios of one run on one machine, never a test.
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libmopl.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: bench
+bench: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus
+	@B=$(B) tests/bench/events.sh
+
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

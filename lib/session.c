@@ -9,7 +9,6 @@
 #include "clock.h"
 #include "jwt_token.h"
 #include "log.h"
-#include "outbox.h"
 #include "random.h"
 #include "utf8.h"
 
@@ -24,12 +23,6 @@ static struct db_stmt check_session = {
 static struct db_stmt lock_user = {"session_lock_user",
                                    "SELECT u.locked, u.role = 'ADMIN' FROM users u WHERE u.id = $1::uuid FOR NO KEY UPDATE", 0};
 
-/* Tells whoever serves live streams of the sessions in `ended`. */
-#define ENDED_COLUMNS "id, user_id, end_reason"
-#define ENDED_MEMBERS "'userId', user_id, 'sessionIds', jsonb_agg(id), 'reason', end_reason"
-#define TELL_OF_ENDED \
-    "told AS (" OUTBOX_SQL(TOPIC_SESSIONS, "session.ended", "user_id", ENDED_MEMBERS, "ended GROUP BY user_id, end_reason") ")"
-
 static struct db_stmt insert_session = {
     "session_insert",
     "WITH ended AS ("
@@ -37,7 +30,7 @@ static struct db_stmt insert_session = {
     "  WHERE ended_at IS NULL AND id IN ("
     "    SELECT s.id FROM sessions s WHERE s.user_id = $2::uuid AND s.ended_at IS NULL AND s.expires_at > now()"
     "    ORDER BY s.created_at DESC, s.id DESC OFFSET $7::bigint)"
-    "  RETURNING " ENDED_COLUMNS "), " TELL_OF_ENDED ", "
+    "  RETURNING " SESSION_ENDED_COLUMNS "), " SESSION_TELL_OF_ENDED ", "
     "started AS ("
     "  INSERT INTO sessions (id, user_id, expires_at, user_agent, address)"
     "  VALUES ($1::uuid, $2::uuid, now() + $3::bigint * interval '1 second', $4::text, $5::text) RETURNING id), "
@@ -74,22 +67,22 @@ static struct db_stmt end_reused = {
     "session_end_reused",
     "WITH ended AS ("
     "  UPDATE sessions SET ended_at = now(), end_reason = 'reuse' WHERE id = $1::uuid AND ended_at IS NULL"
-    "  RETURNING " ENDED_COLUMNS "), " TELL_OF_ENDED " INSERT INTO audit_log (action, subject_id, details) "
+    "  RETURNING " SESSION_ENDED_COLUMNS "), " SESSION_TELL_OF_ENDED " INSERT INTO audit_log (action, subject_id, details) "
     "SELECT 'session.reuse', user_id, jsonb_build_object('sessionId', $1::uuid, 'address', $2::text) FROM ended",
     0};
 
 static struct db_stmt end_user = {
     "session_end_user",
     "WITH ended AS (UPDATE sessions SET ended_at = now(), end_reason = $3::text"
-    "  WHERE user_id = $1::uuid AND ended_at IS NULL AND id IS DISTINCT FROM $2::uuid RETURNING " ENDED_COLUMNS "), " TELL_OF_ENDED
-    " SELECT id FROM ended",
+    "  WHERE user_id = $1::uuid AND ended_at IS NULL AND id IS DISTINCT FROM $2::uuid RETURNING " SESSION_ENDED_COLUMNS
+    "), " SESSION_TELL_OF_ENDED " SELECT id FROM ended",
     0};
 
 static struct db_stmt sign_out = {
     "session_sign_out",
     "WITH ended AS (UPDATE sessions SET ended_at = now(), end_reason = 'sign-out' WHERE ended_at IS NULL AND id IN ("
     "    SELECT t.session_id FROM refresh_tokens t WHERE t.token_hash = $1::bytea UNION ALL SELECT $2::uuid)"
-    "  RETURNING " ENDED_COLUMNS "), " TELL_OF_ENDED " SELECT id FROM ended",
+    "  RETURNING " SESSION_ENDED_COLUMNS "), " SESSION_TELL_OF_ENDED " SELECT id FROM ended",
     0};
 
 struct db_stmt *const session_statements[] = {&check_session, &lock_user,  &insert_session, &lock_session, &read_token,

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "outbox.h"
 #include "req.h"
 
 struct session_cache;
@@ -39,6 +40,14 @@ struct session_ended {
     size_t count;
 };
 void session_flush(struct req *r, const struct session_ended *ended);
+
+/* For a statement that ends sessions in a CTE `ended` with RETURNING SESSION_ENDED_COLUMNS: tells whoever serves live streams of
+ * them. */
+#define SESSION_ENDED_COLUMNS "id, user_id, end_reason"
+#define SESSION_ENDED_MEMBERS "'userId', user_id, 'sessionIds', jsonb_agg(id), 'reason', end_reason"
+#define SESSION_TELL_OF_ENDED                                                                 \
+    "told AS (" OUTBOX_SQL(TOPIC_SESSIONS, "session.ended", "user_id", SESSION_ENDED_MEMBERS, \
+                           "ended GROUP BY user_id, end_reason") ")"
 
 /* A session's tokens; in the arena. */
 struct session_started {

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "outbox.h"
 #include "password.h"
+#include "session.h"
 #include "utf8.h"
 
 enum {
@@ -119,8 +120,8 @@ static struct db_stmt promote = {
     "WITH changed AS (UPDATE users SET role = 'ADMIN', locked = false, updated_at = clock_timestamp() WHERE id = $1::uuid "
     "RETURNING id), "
     "ended AS (UPDATE sessions SET ended_at = clock_timestamp(), end_reason = 'role' WHERE user_id = $1::uuid AND ended_at IS "
-    "NULL) "
-    "INSERT INTO audit_log (action, subject_id, details) SELECT 'admin-promoted', id, '{\"by\": \"mopl-admin\"}' FROM changed",
+    "NULL RETURNING " SESSION_ENDED_COLUMNS "), " SESSION_TELL_OF_ENDED
+    " INSERT INTO audit_log (action, subject_id, details) SELECT 'admin-promoted', id, '{\"by\": \"mopl-admin\"}' FROM changed",
     0};
 static struct db_stmt change_password = {
     "admin_password",
@@ -128,8 +129,9 @@ static struct db_stmt change_password = {
     "NULL, "
     "                 updated_at = clock_timestamp() WHERE email = $1::text RETURNING id), "
     "ended AS (UPDATE sessions SET ended_at = clock_timestamp(), end_reason = 'password' "
-    "          WHERE user_id = (SELECT id FROM changed) AND ended_at IS NULL) "
-    "INSERT INTO audit_log (action, subject_id, details) SELECT 'password-set', id, '{\"by\": \"mopl-admin\"}' FROM changed",
+    "          WHERE user_id = (SELECT id FROM changed) AND ended_at IS NULL RETURNING " SESSION_ENDED_COLUMNS
+    "), " SESSION_TELL_OF_ENDED
+    " INSERT INTO audit_log (action, subject_id, details) SELECT 'password-set', id, '{\"by\": \"mopl-admin\"}' FROM changed",
     0};
 
 enum found { FOUND_NOTHING_TO_DO, FOUND_USER, FOUND_NOBODY };

@@ -126,6 +126,9 @@ Test(admin, promotes_and_unlocks_and_ends_sessions) {
     assert_code(admin("", "create-admin", "u@example.com", NULL), 0);
     expect("SELECT role || locked || password_hash || name FROM users", "ADMINfalsexUser");
     expect("SELECT end_reason FROM sessions WHERE ended_at IS NOT NULL", "role");
+    expect("SELECT (payload->'sessionIds' = jsonb_build_array(s.id))::text || (payload->>'reason') FROM outbox JOIN sessions s"
+           " ON s.user_id::text = key WHERE topic = 'mopl.sessions' AND payload->>'userId' = key",
+           "truerole");
     expect("SELECT mopl_total('users:ADMIN:open')::text", "1");
 }
 
@@ -136,6 +139,9 @@ Test(admin, sets_a_password) {
     assert_code(admin("비밀번호를 바꿔요 1\n", "set-password", "U@example.com", NULL), 0);
     expect_password("u@example.com", "비밀번호를 바꿔요 1");
     expect("SELECT end_reason FROM sessions WHERE ended_at IS NOT NULL", "password");
+    expect("SELECT (payload->'sessionIds' = jsonb_build_array(s.id))::text || (payload->>'reason') FROM outbox JOIN sessions s"
+           " ON s.user_id::text = key WHERE topic = 'mopl.sessions' AND payload->>'userId' = key",
+           "truepassword");
     assert_code(admin("a fine pass phrase\n", "set-password", "nobody@example.com", NULL), 1);
 }
 

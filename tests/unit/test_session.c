@@ -336,6 +336,10 @@ static void expect_killed(const struct tokens *t) {
     cr_assert_eq(f.r.error, MSG_REFRESH_FAILED);
     cr_assert_eq(ask("SELECT count(*) FROM sessions WHERE end_reason = 'reuse'"), 1);
     cr_assert_eq(ask("SELECT count(*) FROM audit_log WHERE action = 'session.reuse'"), 1);
+    cr_assert_eq(
+        ask("SELECT count(*) FROM outbox JOIN sessions s ON payload = jsonb_build_object('userId', s.user_id, 'sessionIds',"
+            " jsonb_build_array(s.id), 'reason', s.end_reason) WHERE topic = 'mopl.sessions' AND key = s.user_id::text"),
+        1);
     cr_assert_eq(access_with(t->access), RC_UNAUTHENTICATED, "at once");
 }
 

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "fixture.h"
+#include "folder.h"
 #include "redis.h"
 #include "responder.h"
 #include "services.h"
@@ -67,9 +68,7 @@ static inline void endpoint_teardown(void) {
     db_free(ep.f.app.db);
     arena_fini(&ep.arena);
     fixture_fini(&ep.f);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", ep.folder);
-    cr_assert_eq(system(command), 0);
+    folder_remove(ep.folder);
 }
 
 /* Rate limits on, with counters of this test's own. */

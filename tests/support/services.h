@@ -35,8 +35,8 @@ void services_kafka_up(struct services *s);
 /* While it is down: an empty broker comes up next. */
 void services_kafka_wipe(struct services *s);
 
-/* For Criterion, whose tests run in processes of their own: services_share(which) in a ReportHook(PRE_ALL) starts one set for the
- * whole program and services_unshare() in POST_ALL ends it; the tests find the addresses by these. */
+/* For Criterion, whose tests run in processes of their own: services_share(which) starts one set for the whole program and
+ * services_unshare() ends it (services_shared.h calls both); the tests find the addresses by these. */
 void services_share(unsigned which);
 void services_unshare(void);
 const char *services_redis_url(void);

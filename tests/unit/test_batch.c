@@ -1,7 +1,6 @@
 /* mopl-batch, the built program, with both its jobs against a private PostgreSQL: first run, second run, killed run, changed data.
  */
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,20 +8,13 @@
 #include <unistd.h>
 
 #include "../../batch/catalogue.h"
+#include "../support/folder.h"
 #include "../support/programs.h"
-#include "../support/services.h"
+#define SERVICES_SHARED SERVICE_POSTGRES
+#include "../support/services_shared.h"
 #include "db.h"
 
 enum { PAUSE_US = 2000, TRIES = 20000, SMALL_ROWS = 1700 };
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
 
 static struct arena arena;
 static struct db *db; /* for questions and interference */
@@ -38,17 +30,10 @@ static void setup(void) {
     environment[1] = arena_printf(&arena, "MOPL_DATA=%s/data", folder);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static void teardown(void) {
     db_free(db);
     arena_fini(&arena);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 TestSuite(batch, .init = setup, .fini = teardown, .timeout = 120);

@@ -8,16 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../support/services.h"
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
+#define SERVICES_SHARED SERVICE_POSTGRES
+#include "../support/services_shared.h"
 
 static struct db *db;
 static struct arena arena;

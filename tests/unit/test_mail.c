@@ -1,12 +1,12 @@
 /* Mails are read back the way a mail program does: unfolded, words and bodies decoded. */
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../support/folder.h"
 #include "file.h"
 #include "mail.h"
 
@@ -19,16 +19,9 @@ static void setup(void) {
     cr_assert_not_null(mkdtemp(folder));
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static void teardown(void) {
     arena_fini(&arena);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 TestSuite(mail, .init = setup, .fini = teardown);

@@ -1,24 +1,16 @@
 /* mopl-migrate, the built program, against a private PostgreSQL: order, transactions, refusals, two at once. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../support/folder.h"
 #include "../support/programs.h"
-#include "../support/services.h"
+#define SERVICES_SHARED SERVICE_POSTGRES
+#include "../support/services_shared.h"
 #include "db.h"
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
 
 static struct arena arena;
 static struct db *db;
@@ -35,17 +27,10 @@ static void setup(void) {
     cr_assert_eq(mkdir(arena_printf(&arena, "%s/sql", folder), 0700), 0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static void teardown(void) {
     db_free(db);
     arena_fini(&arena);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 TestSuite(migrate, .init = setup, .fini = teardown, .timeout = 60);

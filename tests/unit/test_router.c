@@ -2,21 +2,13 @@
 #include "router.h"
 
 #include "../support/fixture.h"
-#include "../support/services.h"
+#define SERVICES_SHARED SERVICE_POSTGRES
+#include "../support/services_shared.h"
 #include "clock.h"
 #include "jwt_token.h"
 #include "log.h"
 #include "redis.h"
 #include "session.h"
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
 
 #define ID "0190a000-0000-7000-8000-000000000001"
 #define OTHER_ID "0190a000-0000-7000-8000-000000000002"

@@ -1,12 +1,12 @@
 /* Storage in a temporary folder of its own. */
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../support/folder.h"
 #include "file.h"
 #include "storage.h"
 
@@ -21,17 +21,10 @@ static void setup(void) {
     cr_assert_not_null(storage);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static void teardown(void) {
     storage_close(storage);
     arena_fini(&arena);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 TestSuite(storage, .init = setup, .fini = teardown);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "../support/fixture.h"
+#include "../support/folder.h"
 #include "file.h"
 #include "storage.h"
 
@@ -19,8 +20,7 @@ static void setup(void) {
 }
 static void teardown(void) {
     storage_close(f.app.storage);
-    const char *command = arena_printf(&f.arena, "rm -rf '%s'", folder);
-    cr_assert_eq(system(command), 0);
+    folder_remove(folder);
     fixture_fini(&f);
 }
 TestSuite(upload, .init = setup, .fini = teardown);

@@ -4,14 +4,8 @@
 #include "../support/endpoint.h"
 #include "password.h"
 
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES | SERVICE_REDIS);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
+#define SERVICES_SHARED (SERVICE_POSTGRES | SERVICE_REDIS)
+#include "../support/services_shared.h"
 
 TestSuite(users, .init = endpoint_setup, .fini = endpoint_teardown, .timeout = 120);
 

@@ -44,14 +44,16 @@ if [ "$mode" = san ]; then
   export UBSAN_OPTIONS=log_path=$work/reports/ubsan:print_stacktrace=1
 fi
 
+began=$SECONDS
 count() {  # NAME PASSED FAILED LOG
   passed=$((passed + $2)) failed=$((failed + $3))
   if [ "$3" -eq 0 ]; then
-    printf 'ok      %-40s %4d passed\n' "$1" "$2"
+    printf 'ok      %-40s %4d passed  %3d s\n' "$1" "$2" $((SECONDS - began))
   else
     cat "$4"
     printf 'FAILED  %-40s %4d passed, %d failed\n' "$1" "$2" "$3"
   fi
+  began=$SECONDS
 }
 
 # A program that ends badly failed at least once, whatever it had to say before.

@@ -71,7 +71,9 @@ static long peak_kb(pid_t pid) {
     long kb = -1;
     FILE *status = fopen(arena_printf(&w.arena, "/proc/%d/status", (int)pid), "r");
     cr_assert_not_null(status);
-    while (fgets(line, sizeof line, status)) (void)sscanf(line, "VmHWM: %ld", &kb);
+    while (fgets(line, sizeof line, status)) {
+        if (strncmp(line, "VmHWM:", 6) == 0) kb = strtol(line + 6, NULL, 10);
+    }
     fclose(status);
     return kb;
 }

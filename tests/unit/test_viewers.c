@@ -33,7 +33,8 @@ static void lease(const struct viewer *v, const char *bridge, int64_t left_ms) {
     char conversation[UUID_TEXT_LEN + 1], user[UUID_TEXT_LEN + 1];
     const char *key =
         arena_printf(&f.arena, "mopl:viewers:%s:%s", uuid_cstr(v->conversation_id, conversation), uuid_cstr(v->user_id, user));
-    const char *end = arena_printf(&f.arena, "%lld", (long long)(clock_now_us() / 1000 + left_ms));
+    int64_t end_ms = clock_now_us() / 1000 + left_ms;
+    const char *end = arena_printf(&f.arena, "%lld", (long long)end_ms);
     struct str args[] = {STR("ZADD"), str_of(key), str_of(end), str_of(bridge)};
     cr_assert_eq(redis_command(redis, &f.arena, args, 4, NULL), RC_OK);
 }

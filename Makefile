@@ -178,18 +178,21 @@ analyze: deps-test compile_commands.json ## check with gcc -fanalyzer, clang-tid
 	printf '%s\n' $(SHIPPED) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p .
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 		-Ilib -Isse-bridge -j $$(nproc) $(SHIPPED)
-	shellcheck mopl scripts/*.sh
+	shellcheck mopl scripts/*.sh tests/bench/*.sh
 
 compile_commands.json: Makefile $(SOURCES) ## for editors and clang-tidy
 	@for f in $(SOURCES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f '$(CC) $(CFLAGS) -c '$$f; done | \
 		sed -e '1s/^/[/' -e '$$s/,$$/]/' >$@
 
-# Benchmarks: ratios of one run on one machine, never a test.
+# Benchmarks: ratios of one run on one machine, never a test. BENCH="p1 p10" chooses parts of tests/bench, SCALE=10 a tenth of the large set.
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libmopl.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-.PHONY: bench
-bench: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus
+.PHONY: bench bench-events
+bench: deps-test ## measure (tests/bench), print the table and write it into docs/benchmarks.md; 10 minutes, the first time 20
+	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/empty $(B)/tests/bench/pages $(CLIENT_MODULES)
+	@SCALE=$(SCALE) tests/bench/run.sh $(BENCH)
+bench-events: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus
 	@B=$(B) tests/bench/events.sh
 
 .PHONY: help

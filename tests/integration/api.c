@@ -1,14 +1,19 @@
 #include "api.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "arena.h"
 #include "buf.h"
 
-enum { TIMEOUT_MS = 30000, PATH_DEPTH_MAX = 16 };
+enum { TIMEOUT_MS = 30000, TAKE_TIMEOUT_MS = 15000, PATH_DEPTH_MAX = 16 };
 
 static struct arena memory;
 
@@ -121,14 +126,18 @@ static void release_json(void *json) {
     json_object_put(json);
 }
 
+static void parse(struct answer *a) {
+    struct json_tokener *tokener = json_tokener_new();
+    if (a->body.len > 0) a->json = json_tokener_parse_ex(tokener, a->body.ptr, (int)a->body.len);
+    if (json_tokener_get_error(tokener) == json_tokener_continue) a->json = json_tokener_parse_ex(tokener, "", 1);
+    json_tokener_free(tokener);
+    if (a->json) arena_defer(&memory, release_json, a->json);
+}
+
 static struct answer end(struct exchange *x) {
     struct answer a = {.head = buf_str(x->head), .body = buf_str(x->body)};
     curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &a.status);
-    struct json_tokener *tokener = json_tokener_new();
-    if (a.body.len > 0) a.json = json_tokener_parse_ex(tokener, a.body.ptr, (int)a.body.len);
-    if (json_tokener_get_error(tokener) == json_tokener_continue) a.json = json_tokener_parse_ex(tokener, "", 1);
-    json_tokener_free(tokener);
-    if (a.json) arena_defer(&memory, release_json, a.json);
+    parse(&a);
     curl_easy_setopt(x->curl, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(x->headers);
     return a;
@@ -209,6 +218,46 @@ struct answer api_send(struct person *p, const char *method, const char *path, c
         curl_easy_setopt(p->curl, CURLOPT_POSTFIELDS, body.ptr);
     }
     return perform(&x);
+}
+
+/* Without libcurl */
+
+int api_connect(void) {
+    const char *base = setting("MOPL_TEST_BASE") + strlen("http://");
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(strrchr(base, ':') + 1))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(inet_pton(AF_INET, api_format("%.*s", (int)strcspn(base, ":"), base), &to.sin_addr), 1, "%s", base);
+    cr_assert(fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0, "%s: %s", base, strerror(errno));
+    return fd;
+}
+
+void api_put(int fd, struct str bytes) {
+    while (bytes.len > 0) {
+        ssize_t sent = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        if (sent <= 0) return;
+        bytes = str_from(bytes.ptr + sent, bytes.len - (size_t)sent);
+    }
+}
+
+struct answer api_take(int fd) {
+    char part[16384];
+    struct buf *all = new_buf();
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        cr_assert_gt(poll(&p, 1, TAKE_TIMEOUT_MS), 0, "nothing comes");
+        ssize_t got = recv(fd, part, sizeof part, 0);
+        if (got <= 0) break; /* also if it was closed before it had read everything */
+        buf_add(all, str_from(part, (size_t)got));
+    }
+    close(fd);
+    struct answer a = {.body = buf_str(all)};
+    const char *gap = all->len > 0 ? memmem(all->ptr, all->len, "\r\n\r\n", 4) : NULL;
+    if (!gap) return a;
+    a.head = str_from(all->ptr, (size_t)(gap + 2 - all->ptr));
+    a.body = str_from(gap + 4, all->len - a.head.len - 2);
+    a.status = strtol(a.head.ptr + strlen("HTTP/1.1 "), NULL, 10);
+    parse(&a);
+    return a;
 }
 
 struct str api_header(struct answer a, const char *name) {

@@ -52,6 +52,11 @@ struct answer api_multipart(struct person *p, const char *method, const char *pa
 
 /* A request as it is: further header lines (NULL-ended; "Name:" takes one away), any bytes as the body (absent: none). */
 struct answer api_send(struct person *p, const char *method, const char *path, const char *const *headers, struct str body);
+/* The same without libcurl: a connection, bytes into it (as many as the other side takes), and what comes back until it is closed, read
+ * as an answer. Status 0: closed without any. Fails if nothing comes for 15 s. */
+int api_connect(void);
+void api_put(int fd, struct str bytes);
+struct answer api_take(int fd);
 /* Value of an answer's header; absent if it has none. */
 struct str api_header(struct answer a, const char *name);
 

@@ -10,7 +10,7 @@ PG_INC := $(shell pg_config --includedir 2>/dev/null)
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CFLAGS_san := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-CFLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-gnu-statement-expression
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_san := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer

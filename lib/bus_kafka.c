@@ -247,7 +247,7 @@ static rd_kafka_resp_err_t produce(struct bus_kafka *bus, const struct bus_messa
     int digits = snprintf(position, sizeof position, "%lld", (long long)m->position);
     snprintf(topic, sizeof topic, "%.*s", (int)m->topic.len, m->topic.ptr);
     return rd_kafka_producev(
-        bus->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(m->key.ptr, m->key.len),
+        bus->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY((void *)(uintptr_t)m->key.ptr, m->key.len),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)m->payload.ptr, m->payload.len), RD_KAFKA_V_HEADER("eventId", id, sizeof id),
         RD_KAFKA_V_HEADER("type", m->type.ptr, (ssize_t)m->type.len), RD_KAFKA_V_HEADER("position", position, (ssize_t)digits),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How fast an event becomes a notification, on both engines of the bus; each on a fresh instance of its own, which is gone afterwards.
 # usage: tests/bench/events.sh [WRITES [PEOPLE]]
-# The programs must be built (make bench sees to that); without a Java runtime Kafka is left out.
+# The programs must be built (make bench-events sees to that); without a Java runtime Kafka is left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH=$PATH:/usr/sbin:/sbin

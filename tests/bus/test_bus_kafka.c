@@ -1,11 +1,5 @@
 /* The bus on Kafka. */
 #include "../support/bus_cases.h"
 
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES | SERVICE_KAFKA);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
+#define SERVICES_SHARED (SERVICE_POSTGRES | SERVICE_KAFKA)
+#include "../support/services_shared.h"

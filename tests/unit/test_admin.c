@@ -1,23 +1,14 @@
 /* mopl-admin, the built program, against a private PostgreSQL with the project's schema. */
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../support/folder.h"
 #include "../support/programs.h"
-#include "../support/services.h"
+#include "../support/services_shared.h"
 #include "db.h"
 #include "password.h"
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
 
 static struct arena arena;
 static struct db *db;
@@ -34,17 +25,10 @@ static void setup(void) {
     unsetenv("MOPL_ADMIN_PASSWORD");
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static void teardown(void) {
     db_free(db);
     arena_fini(&arena);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 TestSuite(admin, .init = setup, .fini = teardown, .timeout = 60);

@@ -10,7 +10,6 @@
 #include "../../batch/catalogue.h"
 #include "../support/folder.h"
 #include "../support/programs.h"
-#define SERVICES_SHARED SERVICE_POSTGRES
 #include "../support/services_shared.h"
 #include "db.h"
 

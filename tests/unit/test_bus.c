@@ -1,11 +1,3 @@
 /* The bus on PostgreSQL; on Kafka: tests/bus/test_bus_kafka.c. */
 #include "../support/bus_cases.h"
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
+#include "../support/services_shared.h"

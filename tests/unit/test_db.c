@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SERVICES_SHARED SERVICE_POSTGRES
 #include "../support/services_shared.h"
 
 static struct db *db;

@@ -8,7 +8,6 @@
 
 #include "../support/folder.h"
 #include "../support/programs.h"
-#define SERVICES_SHARED SERVICE_POSTGRES
 #include "../support/services_shared.h"
 #include "db.h"
 

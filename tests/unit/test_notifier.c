@@ -3,14 +3,8 @@
 #include "../support/notifier_cases.h"
 #include "redis.h"
 
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES | SERVICE_REDIS);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
+#define SERVICES_SHARED (SERVICE_POSTGRES | SERVICE_REDIS)
+#include "../support/services_shared.h"
 
 Test(notifier, every_statement_prepares) {
     world_init_shared(&w, "check");

@@ -2,7 +2,6 @@
 #include "router.h"
 
 #include "../support/fixture.h"
-#define SERVICES_SHARED SERVICE_POSTGRES
 #include "../support/services_shared.h"
 #include "clock.h"
 #include "jwt_token.h"

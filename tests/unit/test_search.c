@@ -2,7 +2,6 @@
 #include "search.h"
 
 #include "../support/fixture.h"
-#define SERVICES_SHARED SERVICE_POSTGRES
 #include "../support/services_shared.h"
 
 static struct fixture f;

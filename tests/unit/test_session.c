@@ -6,18 +6,9 @@
 #include <unistd.h>
 
 #include "../support/fixture.h"
-#include "../support/services.h"
+#include "../support/services_shared.h"
 #include "clock.h"
 #include "jwt_token.h"
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
 
 static const char KEY[] = "0123456789abcdef0123456789abcdef";
 static struct fixture f;

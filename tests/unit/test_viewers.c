@@ -2,17 +2,9 @@
 #include "viewers.h"
 
 #include "../support/fixture.h"
-#include "../support/services.h"
+#define SERVICES_SHARED SERVICE_REDIS
+#include "../support/services_shared.h"
 #include "clock.h"
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_REDIS);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
 
 static struct fixture f;
 static struct redis *redis;

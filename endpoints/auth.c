@@ -296,6 +296,12 @@ static void write_unavailable(struct req *r) {
     jw_object_end(r->out);
 }
 
+/* Who came through a proxy is not from this machine, though the proxy may be. */
+static bool is_local(const struct req *r) {
+    if (req_var(r, "HTTP_X_FORWARDED_FOR").ptr || req_var(r, "HTTP_FORWARDED").ptr) return false;
+    return str_starts(r->address, STR("127.")) || str_eq(r->address, STR("::1")) || str_eq(r->address, STR("::ffff:127.0.0.1"));
+}
+
 /* Parts are told to callers from this machine only. */
 static enum rc health(struct req *r) {
     const struct str ping = STR("PING");
@@ -306,7 +312,7 @@ static enum rc health(struct req *r) {
     if (database != RC_OK) write_unavailable(r);
     jw_key(r->out, "status");
     jw_str(r->out, database != RC_OK ? STR("DOWN") : redis != RC_OK ? STR("DEGRADED") : STR("UP"));
-    if (str_starts(r->address, STR("127.")) || str_eq(r->address, STR("::1")) || str_eq(r->address, STR("::ffff:127.0.0.1"))) {
+    if (is_local(r)) {
         jw_key(r->out, "parts");
         jw_object(r->out);
         write_part(r->out, STR("database"), database);

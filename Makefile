@@ -163,7 +163,7 @@ fuzz-run: $(addprefix $(B)/tests/fuzz/,$(FUZZERS))
 	    -artifact_prefix=$(B)/ $$found tests/fuzz/corpus/$${f#fuzz_}; done
 
 # What ships, and all of it with the tests, which do odd things on purpose.
-SHIPPED := $(wildcard lib/*.c endpoints/*.c workers/*.c tools/*.c batch/*.c)
+SHIPPED := $(wildcard lib/*.c endpoints/*.c sse-bridge/*.c workers/*.c tools/*.c batch/*.c)
 SOURCES := $(SHIPPED) $(wildcard tests/*/*.c)
 
 .PHONY: format

@@ -2,12 +2,13 @@
 #include "dto.h"
 #include "events.h"
 #include "json_read.h"
+#include "owned.h"
 #include "page.h"
 #include "responder.h"
 
 /* Queries. The first column is the list's total, or whether the follow is the caller's. */
 
-enum { COL_TOTAL, COL_MINE = COL_TOTAL, COL_ID, COL_FOLLOWEE, COL_FOLLOWER, COL_CREATED, COL_USER };
+enum { COL_TOTAL, COL_ID, COL_FOLLOWEE, COL_FOLLOWER, COL_CREATED, COL_USER };
 #define FOLLOW_COLUMNS(p) p ".id, " p ".followee_id, " p ".follower_id"
 
 static const struct page_sort LIST_SORTS[] = {{"createdAt", PAGE_TIME}};
@@ -139,14 +140,9 @@ static enum rc create(struct req *r) {
 static enum rc unfollow(struct req *r) {
     struct db_params p;
     struct db_rows rows;
-    dbp_init(&p);
-    dbp_uuid(&p, r->path_ids[0]);
-    dbp_uuid(&p, r->caller.user_id);
+    owned_params(&p, r);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &delete_follow, &p, &rows);
-    if (rc != RC_OK) return rc;
-    if (rows.count > 0 && !db_bool(&rows, 0, COL_MINE)) return req_fail(r, RC_FORBIDDEN, MSG_FORBIDDEN);
-    if (rows.count == 0 || db_null(&rows, 0, COL_ID)) return req_fail(r, RC_NOT_FOUND, MSG_FOLLOW_NOT_FOUND);
-    return RC_OK;
+    return rc == RC_OK ? owned_judge(r, &rows, MSG_FOLLOW_NOT_FOUND) : rc;
 }
 
 static enum rc followed_by_me(struct req *r) {

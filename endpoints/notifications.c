@@ -1,21 +1,11 @@
 /* Notifications: the caller's unread ones, and reading one, which hides it. They are written by workers/notifier. */
+#include "owned.h"
 #include "page.h"
 #include "responder.h"
 
 /* Queries. The first column is the list's total, or whether the notification is the caller's. */
 
-enum {
-    COL_TOTAL,
-    COL_MINE = COL_TOTAL,
-    COL_ID,
-    COL_CREATED,
-    COL_RECEIVER,
-    COL_TITLE,
-    COL_CONTENT,
-    COL_LEVEL,
-    COL_TYPE,
-    COL_RESOURCE
-};
+enum { COL_TOTAL, COL_ID, COL_CREATED, COL_RECEIVER, COL_TITLE, COL_CONTENT, COL_LEVEL, COL_TYPE, COL_RESOURCE };
 
 static const struct page_sort SORTS[] = {{"createdAt", PAGE_TIME}};
 
@@ -87,14 +77,9 @@ static enum rc list(struct req *r) {
 static enum rc mark_read(struct req *r) {
     struct db_params p;
     struct db_rows rows;
-    dbp_init(&p);
-    dbp_uuid(&p, r->path_ids[0]);
-    dbp_uuid(&p, r->caller.user_id);
+    owned_params(&p, r);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &read_notification, &p, &rows);
-    if (rc != RC_OK) return rc;
-    if (rows.count > 0 && !db_bool(&rows, 0, COL_MINE)) return req_fail(r, RC_FORBIDDEN, MSG_FORBIDDEN);
-    if (rows.count == 0 || db_null(&rows, 0, COL_ID)) return req_fail(r, RC_NOT_FOUND, MSG_NOTIFICATION_NOT_FOUND);
-    return RC_OK;
+    return rc == RC_OK ? owned_judge(r, &rows, MSG_NOTIFICATION_NOT_FOUND) : rc;
 }
 
 static struct db_stmt *const STATEMENTS[] = {&lists[0], &lists[1], &read_notification, NULL};

@@ -4,6 +4,7 @@
 #include "dto.h"
 #include "events.h"
 #include "json_read.h"
+#include "owned.h"
 #include "page.h"
 #include "responder.h"
 #include "search.h"
@@ -15,7 +16,6 @@ enum { TITLE_MAX = 255, DESCRIPTION_MAX = 2000 };
 
 enum {
     COL_TOTAL,
-    COL_MINE = COL_TOTAL,
     COL_ID,
     COL_UPDATED,
     COL_SUBSCRIBERS,
@@ -316,17 +316,10 @@ static enum rc list_subscribers(struct req *r) {
     return RC_OK;
 }
 
-/* The parameters that most statements of one playlist begin with: it and the caller. */
-static void playlist_params(struct db_params *p, const struct req *r) {
-    dbp_init(p);
-    dbp_uuid(p, r->path_ids[0]);
-    dbp_uuid(p, r->caller.user_id);
-}
-
 static enum rc get(struct req *r) {
     struct db_params p;
     struct db_rows rows;
-    playlist_params(&p, r);
+    owned_params(&p, r);
     enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &get_playlist, &p, &rows);
     if (rc != RC_OK) return rc;
     if (rows.count == 0) return req_fail(r, RC_NOT_FOUND, MSG_PLAYLIST_NOT_FOUND);
@@ -357,14 +350,6 @@ static enum rc create(struct req *r) {
     return rc;
 }
 
-/* Of a statement that tells in COL_MINE whose the playlist is, and in COL_ID what was written. */
-static enum rc judge_write(struct req *r, const struct db_rows *rows) {
-    if (rows->count == 0) return req_fail(r, RC_NOT_FOUND, MSG_PLAYLIST_NOT_FOUND);
-    if (!db_bool(rows, 0, COL_MINE)) return req_fail(r, RC_FORBIDDEN, MSG_FORBIDDEN);
-    if (db_null(rows, 0, COL_ID)) return req_fail(r, RC_NOT_FOUND, MSG_PLAYLIST_NOT_FOUND);
-    return RC_OK;
-}
-
 static enum rc change(struct req *r) {
     struct json_object *body;
     struct str title = {0}, description = {0};
@@ -377,11 +362,11 @@ static enum rc change(struct req *r) {
 
     struct db_params p;
     struct db_rows rows;
-    playlist_params(&p, r);
+    owned_params(&p, r);
     dbp_text(&p, title);
     dbp_text(&p, description);
     rc = db_exec(r->app->db, r->arena, DB_WRITE, &update_playlist, &p, &rows);
-    if (rc == RC_OK) rc = judge_write(r, &rows);
+    if (rc == RC_OK) rc = owned_judge(r, &rows, MSG_PLAYLIST_NOT_FOUND);
     if (rc == RC_OK) write_playlist(r->out, &rows, 0, rows.count);
     return rc;
 }
@@ -389,15 +374,15 @@ static enum rc change(struct req *r) {
 static enum rc remove_playlist(struct req *r) {
     struct db_params p;
     struct db_rows rows;
-    playlist_params(&p, r);
+    owned_params(&p, r);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &delete_playlist, &p, &rows);
-    return rc == RC_OK ? judge_write(r, &rows) : rc;
+    return rc == RC_OK ? owned_judge(r, &rows, MSG_PLAYLIST_NOT_FOUND) : rc;
 }
 
 static enum rc write_subscription(struct req *r, struct db_stmt *stmt) {
     struct db_params p;
     struct db_rows rows;
-    playlist_params(&p, r);
+    owned_params(&p, r);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, stmt, &p, &rows);
     if (rc == RC_NOT_FOUND || (rc == RC_OK && rows.count == 0)) return req_fail(r, RC_NOT_FOUND, MSG_PLAYLIST_NOT_FOUND);
     return rc;
@@ -422,7 +407,7 @@ static enum rc add_content(struct req *r) {
     struct db_params p;
     struct db_rows rows;
     int64_t max = r->app->conf->playlist_max_contents;
-    playlist_params(&p, r);
+    owned_params(&p, r);
     dbp_uuid(&p, r->path_ids[1]);
     dbp_i64(&p, max);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &insert_entry, &p, &rows);
@@ -436,7 +421,7 @@ static enum rc add_content(struct req *r) {
 static enum rc remove_content(struct req *r) {
     struct db_params p;
     struct db_rows rows;
-    playlist_params(&p, r);
+    owned_params(&p, r);
     dbp_uuid(&p, r->path_ids[1]);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &delete_entry, &p, &rows);
     if (rc == RC_OK) rc = judge_entry_write(r, &rows);

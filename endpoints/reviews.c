@@ -3,6 +3,7 @@
 #include "dto.h"
 #include "events.h"
 #include "json_read.h"
+#include "owned.h"
 #include "page.h"
 #include "responder.h"
 
@@ -10,7 +11,7 @@ enum { RATING_MIN = 0, RATING_MAX = 5, TEXT_MAX = 2000 };
 
 /* Queries. The first column is the list's total, or whether the review is the caller's. */
 
-enum { COL_TOTAL, COL_MINE = COL_TOTAL, COL_ID, COL_CONTENT, COL_TEXT, COL_RATING, COL_CREATED, COL_AUTHOR };
+enum { COL_TOTAL, COL_ID, COL_CONTENT, COL_TEXT, COL_RATING, COL_CREATED, COL_AUTHOR };
 #define REVIEW_COLUMNS(p) p ".id, " p ".content_id, " p ".text, " p ".rating, " p ".created_at, " DTO_USER_SUMMARY_COLUMNS("u")
 
 enum { SORT_CREATED, SORT_RATING, SORT_COUNT };
@@ -153,14 +154,6 @@ static enum rc create(struct req *r) {
     return rc;
 }
 
-/* Of a statement that tells in COL_MINE whose the review is, and in COL_ID what was written. */
-static enum rc judge_write(struct req *r, const struct db_rows *rows) {
-    if (rows->count == 0) return req_fail(r, RC_NOT_FOUND, MSG_REVIEW_NOT_FOUND);
-    if (!db_bool(rows, 0, COL_MINE)) return req_fail(r, RC_FORBIDDEN, MSG_FORBIDDEN);
-    if (db_null(rows, 0, COL_ID)) return req_fail(r, RC_NOT_FOUND, MSG_REVIEW_NOT_FOUND);
-    return RC_OK;
-}
-
 static enum rc change(struct req *r) {
     struct json_object *body;
     struct str text = {0};
@@ -174,9 +167,7 @@ static enum rc change(struct req *r) {
 
     struct db_params p;
     struct db_rows rows;
-    dbp_init(&p);
-    dbp_uuid(&p, r->path_ids[0]);
-    dbp_uuid(&p, r->caller.user_id);
+    owned_params(&p, r);
     dbp_text(&p, text);
     if (rated) {
         dbp_f64(&p, rating);
@@ -184,7 +175,7 @@ static enum rc change(struct req *r) {
         dbp_null(&p);
     }
     rc = db_exec(r->app->db, r->arena, DB_WRITE, &update_review, &p, &rows);
-    if (rc == RC_OK) rc = judge_write(r, &rows);
+    if (rc == RC_OK) rc = owned_judge(r, &rows, MSG_REVIEW_NOT_FOUND);
     if (rc == RC_OK) write_review(r->out, &rows, 0);
     return rc;
 }
@@ -192,11 +183,9 @@ static enum rc change(struct req *r) {
 static enum rc remove_review(struct req *r) {
     struct db_params p;
     struct db_rows rows;
-    dbp_init(&p);
-    dbp_uuid(&p, r->path_ids[0]);
-    dbp_uuid(&p, r->caller.user_id);
+    owned_params(&p, r);
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &delete_review, &p, &rows);
-    return rc == RC_OK ? judge_write(r, &rows) : rc;
+    return rc == RC_OK ? owned_judge(r, &rows, MSG_REVIEW_NOT_FOUND) : rc;
 }
 
 static struct db_stmt *const STATEMENTS[] = {

@@ -1,8 +1,8 @@
 /* Writes to what belongs to somebody: 403 and 404 told apart. */
 #include "owned.h"
 
-#include "fake_rows.h"
-#include "fixture.h"
+#include "../support/fake_rows.h"
+#include "../support/fixture.h"
 
 static struct fixture f;
 

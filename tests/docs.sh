@@ -36,6 +36,7 @@ step() {  # NAME COMMANDS [JQ]: they succeed, and the expression holds of the JS
 
 step 'make run' "$(readme 1 | head -n 1)"
 password=$(sed -n 's/^ *Password *//p' "$log")
+step 'the page without a web client' "curl -sf http://127.0.0.1:8080/ | grep 'href=\"/docs/\"'"
 step 'the first ten minutes' "$(readme 2)" '
   (.[0].data | length == 3) and (.[0] | .hasNext and .nextCursor != null and .totalCount > 9000) and
   (.[1].data | length == 3 and all(.type == "movie")) and

@@ -86,10 +86,20 @@ wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
+# The site that the instance serves: a client of our own, and axios as browsers take it (unless the clients' packages are not installed).
+web_root() {
+  local axios=tests/clients/node_modules/axios/dist/esm/axios.min.js
+  export MOPL_WEB_ROOT=$work/site
+  cp -r tests/clients/site "$MOPL_WEB_ROOT"
+  [ ! -e "$axios" ] || cp "$axios" "$MOPL_WEB_ROOT/assets/axios.js"
+  chmod -R a+rX "$MOPL_WEB_ROOT"
+}
+
 # The address of the instance, its administrator and its database are for the tests.
 start_instance() {
   export MOPL_DATA=$work/data MOPL_RATE_LIMITS=off MOPL_WORKERS=2 MOPL_ADMIN_EMAIL=admin@test.example MOPL_ADMIN_PASSWORD
   MOPL_ADMIN_PASSWORD=$(od -An -N 16 -tx1 /dev/urandom | tr -d ' \n')
+  web_root
   local try
   for try in 1 2 3; do  # another program may take the port between its choice and its use
     MOPL_PORT=$(free_port)

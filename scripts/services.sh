@@ -179,8 +179,8 @@ answers() {  # RESPONDERS
 
 # What the front server cannot know by itself: see lighttpd/lighttpd.conf.
 write_front_configuration() {
-  local web_root=${MOPL_WEB_ROOT:-$project/lighttpd/site} max_fds hsts=
-  [ -r "$web_root/index.html" ] || die "MOPL_WEB_ROOT: there is no index.html in $web_root" 2
+  local max_fds hsts=
+  check_front
   max_fds=$(ulimit -Hn)
   [ "$max_fds" != unlimited ] && [ "$max_fds" -le 65536 ] || max_fds=65536
   [ "$MOPL_SECURE_COOKIES" = off ] || hsts='"Strict-Transport-Security" => "max-age=31536000; includeSubDomains"'

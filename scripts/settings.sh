@@ -28,6 +28,7 @@ load_settings() {
     *) host=$MOPL_LISTEN ;;
   esac
   address=http://$host:$MOPL_PORT
+  web_root=${MOPL_WEB_ROOT:-$project/lighttpd/site}
 }
 
 # What was set in the environment of `mopl up` holds for what runs, unless this command's environment says otherwise.
@@ -110,6 +111,12 @@ first_secrets() {
 }
 
 # Whoever has the port now, it is not this instance.
+# What the front server would stumble over only after everything else has started.
+check_front() {
+  getent ahosts "${host//[\[\]]/}" >/dev/null || die "MOPL_LISTEN: there is no address $MOPL_LISTEN" 2
+  [ -r "$web_root/index.html" ] || die "MOPL_WEB_ROOT: there is no index.html in $web_root" 2
+}
+
 check_port() {
   if (exec 3<>"/dev/tcp/${host//[\[\]]/}/$MOPL_PORT") 2>/dev/null; then
     die "port $MOPL_PORT of $host is taken by another program: end that, or set MOPL_PORT to a free one"

@@ -34,6 +34,13 @@ step() {  # NAME COMMANDS [JQ]: they succeed, and the expression holds of the JS
   fi
 }
 
+step 'mistakes in settings, before anything starts' '
+  refuses() { status=0; said=$("$@" ./mopl up 2>&1) || status=$?; [ "$status" -eq 2 ]; }
+  refuses env MOPL_PORT=0 MOPL_WORKERS=x
+  grep "^MOPL_PORT:" <<<"$said" && grep "^MOPL_WORKERS:" <<<"$said"
+  refuses env MOPL_WEB_ROOT=/none
+  refuses env MOPL_LISTEN=no-such-host.invalid
+  [ ! -e "$MOPL_DATA" ]'
 step 'make run' "$(readme 1 | head -n 1)"
 password=$(sed -n 's/^ *Password *//p' "$log")
 step 'the page without a web client' "curl -sf http://127.0.0.1:8080/ | grep 'href=\"/docs/\"'"

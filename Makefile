@@ -138,13 +138,13 @@ $(CLIENT_MODULES): tests/clients/package-lock.json
 
 .PHONY: test check san
 test: deps-test ## every test, on a fresh machine too; ends with one line "N passed, N failed"
-	@$(MAKE) --silent -j$$(nproc) build unit integration viewer $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build unit bus integration viewer $(CLIENT_MODULES)
 	@tests/run.sh
 check: ## the fast part: unit and integration tests of what is built here
 	@$(MAKE) --silent -j$$(nproc) build unit integration
 	@tests/run.sh unit sql integration
 san: deps-test ## every test but the browser's with AddressSanitizer and UndefinedBehaviorSanitizer; a report, a leak too, is a failure
-	@$(MAKE) --silent -j$$(nproc) MODE=san build unit integration $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) MODE=san build unit bus integration $(CLIENT_MODULES)
 	@tests/run.sh --san --no-browser
 
 # Fuzzers (libFuzzer, clang): inputs found on the way stay in the build folder; tests/fuzz/corpus holds the seeds.

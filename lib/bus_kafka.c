@@ -3,7 +3,9 @@
  * then, which keeps the order of what is seen first. */
 #include "bus_kafka.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "buf.h"
 #include "clock.h"
@@ -11,7 +13,14 @@
 #include "mem.h"
 #include "outbox.h"
 
-enum { PUBLISH_MS = 5000, CREATE_MS = 5000, ERROR_BYTES = 512, QUEUE_FULL_PAUSE_MS = 10 };
+enum {
+    TOLD_MAX = sizeof((struct kafka_link *)0)->told / sizeof(rd_kafka_resp_err_t),
+    DESTROY_S = 3,
+    PUBLISH_MS = 5000,
+    CREATE_MS = 5000,
+    ERROR_BYTES = 512,
+    QUEUE_FULL_PAUSE_MS = 10
+};
 
 /* Settings */
 
@@ -20,14 +29,17 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     log_event(LOG_DEBUG, "kafka", LOG_I64("severity", level), LOG_CSTR("facility", facility), LOG_CSTR("text", text));
 }
 
-/* Told when it changes: while a broker is away the same comes again and again. */
-static void on_error(rd_kafka_t *rk, int error, const char *reason, void *context) {
+/* Each is told once until a broker answers again: while one is away they keep coming. */
+static void on_error(rd_kafka_t *rk, int number, const char *reason, void *context) {
     struct kafka_link *link = context;
+    rd_kafka_resp_err_t error = (rd_kafka_resp_err_t)number;
+    size_t at = 0;
     (void)rk;
     if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) link->down = true;
-    if ((rd_kafka_resp_err_t)error == link->last_error) return;
-    link->last_error = (rd_kafka_resp_err_t)error;
-    log_event(LOG_WARN, "kafka_error", LOG_CSTR("error", rd_kafka_err2name(link->last_error)), LOG_CSTR("reason", reason));
+    while (at < TOLD_MAX && link->told[at] != RD_KAFKA_RESP_ERR_NO_ERROR && link->told[at] != error) at++;
+    if (at == TOLD_MAX || link->told[at] == error) return;
+    link->told[at] = error;
+    log_event(LOG_WARN, "kafka_error", LOG_CSTR("error", rd_kafka_err2name(error)), LOG_CSTR("reason", reason));
 }
 
 /* The value may be a secret, so only the name is told. */
@@ -99,6 +111,23 @@ rd_kafka_t *kafka_client(struct kafka_link *link, rd_kafka_type_t type, void (*m
     return NULL;
 }
 
+static void *destroy(void *rk) {
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+void kafka_destroy(rd_kafka_t *rk) {
+    pthread_t thread;
+    struct timespec end;
+    if (!rk) return;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += DESTROY_S;
+    if (pthread_create(&thread, NULL, destroy, rk) != 0) return;
+    if (pthread_timedjoin_np(thread, NULL, &end) == 0) return;
+    log_event(LOG_WARN, "kafka_client_left", LOG_I64("seconds", DESTROY_S));
+    pthread_detach(thread);
+}
+
 static const char *const no_settings[] = {NULL};
 
 struct bus *bus_kafka_open(const struct conf *conf) {
@@ -110,18 +139,22 @@ struct bus *bus_kafka_open(const struct conf *conf) {
         free(bus);
         return NULL;
     }
-    rd_kafka_destroy(trial);
+    kafka_destroy(trial);
     return &bus->bus;
 }
 
 /* Topics */
 
+static void answered(struct kafka_link *link) {
+    link->down = false;
+    memset(link->told, 0, sizeof link->told);
+}
+
 bool kafka_answers(struct kafka_link *link, rd_kafka_t *rk) {
     const struct rd_kafka_metadata *metadata;
     if (rd_kafka_metadata(rk, 0, NULL, &metadata, KAFKA_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
     rd_kafka_metadata_destroy(metadata);
-    link->down = false;
-    link->last_error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    answered(link);
     return true;
 }
 
@@ -184,7 +217,7 @@ enum rc kafka_ensure_topics(struct kafka_link *link, rd_kafka_t *rk) {
     size_t count = 0;
     /* All of them: asking for one by its name would have some clusters create it, with settings of their own. */
     if (rd_kafka_metadata(rk, 1, NULL, &metadata, KAFKA_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) return RC_UNAVAILABLE;
-    link->down = false;
+    answered(link);
     for (const char *const *topic = outbox_topics; *topic; topic++) {
         for (int dead = 0; dead < 2 && count < TOPICS_MAX; dead++) {
             char name[64];
@@ -222,7 +255,7 @@ static void drop_producer(struct bus_kafka *bus) {
     if (!bus->producer) return;
     (void)rd_kafka_purge(bus->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     (void)rd_kafka_flush(bus->producer, KAFKA_ASK_MS);
-    rd_kafka_destroy(bus->producer);
+    kafka_destroy(bus->producer);
     bus->producer = NULL;
 }
 
@@ -350,7 +383,7 @@ static void group_lags(struct lag_list *list, struct bus_kafka *bus, const char 
     for (int i = 0; i < metadata->topic_cnt; i++) {
         if (str_starts(str_of(metadata->topics[i].topic), STR("mopl."))) topic_lag(list, rk, group, &metadata->topics[i]);
     }
-    rd_kafka_destroy(rk);
+    kafka_destroy(rk);
 }
 
 static enum rc lags(struct bus *base, struct arena *a, struct bus_group_lag **out, size_t *count) {
@@ -369,7 +402,7 @@ static enum rc lags(struct bus *base, struct arena *a, struct bus_group_lag **ou
 out:
     if (groups) rd_kafka_group_list_destroy(groups);
     if (metadata) rd_kafka_metadata_destroy(metadata);
-    if (rk) rd_kafka_destroy(rk);
+    kafka_destroy(rk);
     return rc;
 }
 

@@ -10,8 +10,8 @@
 struct kafka_link {
     const struct conf *conf;
     void *owner;
-    bool down;                      /* no broker could be reached since one last answered */
-    rd_kafka_resp_err_t last_error; /* told once */
+    bool down;                   /* no broker could be reached since one last answered */
+    rd_kafka_resp_err_t told[4]; /* errors since then, each told once */
 };
 
 struct bus_kafka {
@@ -30,6 +30,9 @@ extern const struct bus_engine bus_kafka_engine;
  * the link. NULL if they are refused (logged). */
 rd_kafka_t *kafka_client(struct kafka_link *link, rd_kafka_type_t type, void (*more)(rd_kafka_conf_t *conf),
                          const char *const *settings);
+/* Ends a client; NULL is allowed. Does not wait for one that librdkafka cannot end (a topic that vanished may leave it so): it
+ * stays behind. */
+void kafka_destroy(rd_kafka_t *rk);
 /* Creates the topics that are missing. RC_UNAVAILABLE if that cannot be known or done within a few seconds. */
 MUST_CHECK enum rc kafka_ensure_topics(struct kafka_link *link, rd_kafka_t *rk);
 /* True if a broker answers within KAFKA_ASK_MS. */

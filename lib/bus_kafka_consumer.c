@@ -1,4 +1,6 @@
-/* The Kafka engine's consumer. A member that is killed is missed after SESSION_MS: until then nobody else gets its partitions. */
+/* The Kafka engine's consumer. A member that is killed is missed after SESSION_MS: until then nobody else gets its partitions.
+ * It subscribes only when all topics are there, and begins anew after all brokers were away: librdkafka 2.0 may rest for good with
+ * no partitions when topics appear, or come back, while it joins. */
 #include <stdlib.h>
 
 #include "bus_kafka.h"
@@ -7,7 +9,7 @@
 #include "mem.h"
 #include "utf8.h"
 
-enum { ENSURE_PAUSE_MS = 5000 };
+enum { LEAVE_MS = 5000, LEAVE_PAUSE_MS = 20 };
 #define SESSION_MS "6000" /* the least that brokers allow by default */
 
 /* Where a polled message came from. */
@@ -21,6 +23,7 @@ struct consumer_kafka {
     struct bus_consumer consumer;
     struct kafka_link link;
     rd_kafka_t *rk;
+    const char *group;
     const char *const *topics;
     struct arena *arena;          /* of the poll under way */
     struct bus_message *messages; /* collected by it */
@@ -28,8 +31,7 @@ struct consumer_kafka {
     struct origin *polled; /* not yet committed, in the order of arrival */
     size_t polled_count;
     size_t polled_room;
-    bool ensured;         /* the topics are there */
-    int64_t ensure_at_ms; /* not before */
+    bool subscribed;
 };
 
 /* Partitions */
@@ -71,18 +73,18 @@ static void with_rebalance(rd_kafka_conf_t *conf) {
 
 /* Opening and closing */
 
-static bool subscribe(rd_kafka_t *rk, const char *const *topics) {
+static bool subscribe(struct consumer_kafka *c) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    for (; *topics; topics++) rd_kafka_topic_partition_list_add(list, *topics, RD_KAFKA_PARTITION_UA);
-    bool done =
-        rd_kafka_poll_set_consumer(rk) == RD_KAFKA_RESP_ERR_NO_ERROR && rd_kafka_subscribe(rk, list) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (const char *const *topic = c->topics; *topic; topic++)
+        rd_kafka_topic_partition_list_add(list, *topic, RD_KAFKA_PARTITION_UA);
+    bool done = rd_kafka_subscribe(c->rk, list) == RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_topic_partition_list_destroy(list);
     return done;
 }
 
-struct bus_consumer *kafka_consumer_open(struct bus *bus, const char *group, const char *const *topics) {
+static bool open_client(struct consumer_kafka *c) {
     const char *const settings[] = {"group.id",
-                                    group,
+                                    c->group,
                                     "enable.auto.commit",
                                     "false",
                                     "enable.auto.offset.store",
@@ -104,24 +106,50 @@ struct bus_consumer *kafka_consumer_open(struct bus *bus, const char *group, con
                                     "queued.max.messages.kbytes",
                                     "8192",
                                     NULL};
+    c->link.down = false;
+    c->subscribed = false;
+    c->rk = kafka_client(&c->link, RD_KAFKA_CONSUMER, with_rebalance, settings);
+    return c->rk && rd_kafka_poll_set_consumer(c->rk) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+struct bus_consumer *kafka_consumer_open(struct bus *bus, const char *group, const char *const *topics) {
     struct consumer_kafka *c = mem_zalloc(sizeof *c);
     c->consumer.engine = &bus_kafka_engine;
-    c->topics = topics;
     c->link = (struct kafka_link){.conf = ((struct bus_kafka *)bus)->link.conf, .owner = c};
-    c->rk = kafka_client(&c->link, RD_KAFKA_CONSUMER, with_rebalance, settings);
-    if (c->rk && subscribe(c->rk, topics)) return &c->consumer;
+    c->group = group;
+    c->topics = topics;
+    if (open_client(c)) return &c->consumer;
     kafka_consumer_close(&c->consumer);
     return NULL;
 }
 
-/* Without a broker there is nobody to take the leave, or the offsets. */
+/* As rd_kafka_consumer_close, but not for ever. What was fetched meanwhile is dropped. */
+static void leave(rd_kafka_t *rk) {
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    int64_t end_ms = clock_mono_ms() + LEAVE_MS;
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(rk, queue);
+    while (!error && !rd_kafka_consumer_closed(rk) && clock_mono_ms() < end_ms) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LEAVE_PAUSE_MS);
+        if (event) rd_kafka_event_destroy(event);
+    }
+    if (error) rd_kafka_error_destroy(error);
+    rd_kafka_queue_destroy(queue);
+}
+
+/* Without a broker there is nobody to take the offsets, or the leave. */
+static void close_client(struct consumer_kafka *c) {
+    if (c->rk && c->subscribed && kafka_answers(&c->link, c->rk)) {
+        (void)rd_kafka_commit(c->rk, NULL, 0);
+        leave(c->rk);
+    }
+    kafka_destroy(c->rk);
+    c->rk = NULL;
+    c->polled_count = 0;
+}
+
 void kafka_consumer_close(struct bus_consumer *base) {
     struct consumer_kafka *c = (struct consumer_kafka *)base;
-    if (c->rk) {
-        bool there = kafka_answers(&c->link, c->rk);
-        if (there) (void)rd_kafka_commit(c->rk, NULL, 0);
-        rd_kafka_destroy_flags(c->rk, there ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    }
+    close_client(c);
     free(c->polled);
     free(c);
 }
@@ -183,31 +211,42 @@ static void note_polled(struct consumer_kafka *c) {
     }
 }
 
-static void ensure(struct consumer_kafka *c) {
-    if (c->ensured || clock_mono_ms() < c->ensure_at_ms) return;
-    c->ensure_at_ms = clock_mono_ms() + ENSURE_PAUSE_MS;
-    c->ensured = kafka_ensure_topics(&c->link, c->rk) == RC_OK;
+static enum rc join(struct consumer_kafka *c, int timeout_ms) {
+    if (kafka_ensure_topics(&c->link, c->rk) == RC_OK) c->subscribed = subscribe(c);
+    if (c->subscribed) return RC_OK;
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, timeout_ms); /* its errors */
+    if (m) rd_kafka_message_destroy(m);
+    return RC_UNAVAILABLE;
+}
+
+/* After an empty poll: RC_OK if brokers can be reached. */
+static enum rc look_around(struct consumer_kafka *c) {
+    if (!c->link.down) return RC_OK;
+    if (!kafka_answers(&c->link, c->rk)) return RC_UNAVAILABLE;
+    close_client(c);
+    return open_client(c) ? RC_OK : RC_UNAVAILABLE;
 }
 
 enum rc kafka_consumer_poll(struct bus_consumer *base, struct arena *a, int timeout_ms, struct bus_message *messages, size_t max,
                             size_t *count) {
     struct consumer_kafka *c = (struct consumer_kafka *)base;
+    if (!c->rk && !open_client(c)) return RC_UNAVAILABLE;
+    if (!c->subscribed && join(c, timeout_ms) != RC_OK) return RC_UNAVAILABLE;
     c->arena = a;
     c->messages = messages;
     c->count = 0;
-    ensure(c);
     for (bool first = true; c->count < max; first = false) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, first ? timeout_ms : 0);
         if (!m) break;
         if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) take(c, m);
-        if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) c->ensured = false;
+        /* Somebody deleted it; it is made again when the consumer begins anew. */
+        if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) c->link.down = true;
         rd_kafka_message_destroy(m);
     }
     note_polled(c);
     *count = c->count;
     c->count = 0; /* the caller's from here on */
-    if (*count > 0) c->link.down = false;
-    return c->link.down && !kafka_answers(&c->link, c->rk) ? RC_UNAVAILABLE : RC_OK;
+    return *count > 0 ? RC_OK : look_around(c);
 }
 
 enum rc kafka_consumer_mark(struct bus_consumer *c, struct arena *a, const struct bus_message *message) {
@@ -251,7 +290,7 @@ int64_t kafka_consumer_lag(struct bus_consumer *base) {
     struct consumer_kafka *c = (struct consumer_kafka *)base;
     rd_kafka_topic_partition_list_t *partitions = NULL;
     int64_t lag = -1;
-    if (rd_kafka_assignment(c->rk, &partitions) == RD_KAFKA_RESP_ERR_NO_ERROR && partitions->cnt > 0 &&
+    if (c->rk && rd_kafka_assignment(c->rk, &partitions) == RD_KAFKA_RESP_ERR_NO_ERROR && partitions->cnt > 0 &&
         rd_kafka_committed(c->rk, partitions, KAFKA_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
         lag = kafka_lag(c->rk, partitions);
     if (partitions) rd_kafka_topic_partition_list_destroy(partitions);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
-# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit sql integration clients docs (all of them unless named)
+# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients docs (all of them unless named)
 #   --san         the programs of build/san; each report of a sanitizer counts as a failure
 #   --no-browser  leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
@@ -14,11 +14,11 @@ for argument; do
   case "$argument" in
     --san) mode=san ;;
     --no-browser) browser=no ;;
-    unit | sql | integration | clients | docs) suites+=("$argument") ;;
+    unit | bus | sql | integration | clients | docs) suites+=("$argument") ;;
     *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "${#suites[@]}" -gt 0 ] || suites=(unit sql integration clients docs)
+[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients docs)
 
 # The caller's own instance has nothing to do with the one under test.
 for name in "${!MOPL_@}"; do unset "$name"; done
@@ -122,10 +122,17 @@ if wanted unit; then
   done
 fi
 
+if wanted bus; then
+  for source in tests/bus/test_*.c; do
+    name=$(basename "$source" .c)
+    criterion "bus/$name" "$build/tests/bus/$name" --jobs 2
+  done
+fi
+
 if wanted sql || wanted integration || wanted clients; then
   if start_instance; then
     if wanted sql; then
-      for source in endpoints/*.c; do
+      for source in endpoints/*.c workers/*.c; do
         name=$(basename "$source" .c)
         [[ $name == *-* ]] && continue
         status=0

@@ -299,12 +299,12 @@ Test(bus, dead_letters_leave_the_way_free_and_come_back) {
 }
 
 Test(bus, redrive_takes_topics_only) {
-    begin("words");
+    world_init_shared(&w, "words");
     cr_assert_eq(world_admin(&w, "redrive", NULL).code, 2);
     cr_assert_eq(world_admin(&w, "redrive", "mopl.nothing").code, 2);
     cr_assert_eq(world_admin(&w, "redrive", "mopl.chat.dlq").code, 2);
     cr_assert_eq(world_admin(&w, "bus-status", "mopl.chat").code, 2);
-    end();
+    world_fini(&w);
 }
 
 Test(bus, a_lost_database_is_no_fault_of_the_message) {

@@ -52,7 +52,7 @@ struct db {
     PGconn *conn;                          /* NULL while there is none */
     const char *setups[DB_SETUPS_MAX + 1]; /* NULL-ended */
     unsigned generation;                   /* of the prepared statements on conn; unique in the process */
-    int64_t failed_at_ms;                  /* last failed connection attempt */
+    int64_t next_attempt_ms;               /* no connection is tried before */
     bool away;                             /* logged as away */
     enum transaction tx;
     enum rc tx_rc; /* why TX_FAILED */
@@ -69,7 +69,7 @@ struct db *db_new(const char *url, int64_t statement_timeout_ms) {
     size_t bytes = strlen(url) + 1;
     db->url = memcpy(mem_alloc(bytes), url, bytes);
     db->statement_timeout_ms = statement_timeout_ms;
-    db->failed_at_ms = INT64_MIN / 2;
+    db->next_attempt_ms = INT64_MIN;
     db->begin = (struct db_stmt){"mopl_begin", "BEGIN", 0};
     return db;
 }
@@ -144,10 +144,12 @@ static bool set_up(PGconn *conn, const char *sql) {
     return done;
 }
 
-/* True if there is a connection; while the server is away it is asked at most every CONNECT_PAUSE_MS. */
+/* True if there is a connection. While the server is away it is asked every CONNECT_PAUSE_MS; if it is silent, whoever asks waits,
+ * and those who queued behind him are then turned away for as long. */
 static bool connected(struct db *db) {
     if (db->conn) return true;
-    if (clock_mono_ms() - db->failed_at_ms < CONNECT_PAUSE_MS) return false;
+    int64_t began_ms = clock_mono_ms();
+    if (began_ms < db->next_attempt_ms) return false;
     PGconn *conn = connect_now(db);
     bool ready = PQstatus(conn) == CONNECTION_OK;
     for (const char *const *sql = db->setups; ready && *sql; sql++) ready = set_up(conn, *sql);
@@ -155,7 +157,7 @@ static bool connected(struct db *db) {
         if (!db->away) log_event(LOG_ERROR, "database_away", LOG_CSTR("error", conn ? PQerrorMessage(conn) : "out of memory"));
         PQfinish(conn);
         db->away = true;
-        db->failed_at_ms = clock_mono_ms();
+        db->next_attempt_ms = 2 * clock_mono_ms() - began_ms + CONNECT_PAUSE_MS;
         return false;
     }
     if (db->away) log_event(LOG_INFO, "database_back", LOG_I64("pid", PQbackendPID(conn)));
@@ -173,13 +175,6 @@ static void drop_if_closed(struct db *db) {
         if (poll(&p, 1, 0) <= 0) return;
         if (!PQconsumeInput(db->conn) || PQstatus(db->conn) != CONNECTION_OK) disconnect(db);
     }
-}
-
-/* A new set of names: everything is prepared again. */
-static void forget_prepared(struct db *db) {
-    PQclear(PQexec(db->conn, "DEALLOCATE ALL"));
-    if (PQstatus(db->conn) != CONNECTION_OK) disconnect(db);
-    db->generation = ++last_generation;
 }
 
 /* Answers */
@@ -254,6 +249,27 @@ static PGresult *command_result(struct db *db, int64_t deadline_ms, bool *lost) 
     return kept;
 }
 
+static int64_t answer_deadline(const struct db *db) {
+    return db->statement_timeout_ms ? clock_mono_ms() + db->statement_timeout_ms + ANSWER_SLACK_MS : 0;
+}
+
+/* A command of the simple protocol; NULL if no answer came. */
+static PGresult *command(struct db *db, const char *sql) {
+    bool lost = PQsendQuery(db->conn, sql) == 0;
+    PGresult *result = lost ? NULL : command_result(db, answer_deadline(db), &lost);
+    if (!lost) return result;
+    PQclear(result);
+    return NULL;
+}
+
+/* A new set of names: everything is prepared again. */
+static void forget_prepared(struct db *db) {
+    PGresult *result = command(db, "DEALLOCATE ALL");
+    if (!result) disconnect(db);
+    PQclear(result);
+    db->generation = ++last_generation;
+}
+
 /* A round trip */
 
 static bool send_step(struct db *db, const struct step *step) {
@@ -318,7 +334,7 @@ static enum rc trip(struct db *db, struct step *steps, int count, enum outcome *
         return RC_UNAVAILABLE;
     }
     *outcome = TRIP_DONE;
-    int64_t deadline_ms = db->statement_timeout_ms ? clock_mono_ms() + db->statement_timeout_ms + ANSWER_SLACK_MS : 0;
+    int64_t deadline_ms = answer_deadline(db);
     enum rc rc = RC_OK;
     for (int i = 0; i < count && rc == RC_OK && *outcome != TRIP_LOST; i++) rc = receive_step(db, &steps[i], deadline_ms, outcome);
     if (*outcome != TRIP_LOST && !plain && !leave_pipeline(db, deadline_ms)) {
@@ -468,24 +484,24 @@ enum rc db_ping(struct db *db) {
 
 /* Transactions */
 
-/* A command of the simple protocol. */
-static enum rc simple(struct db *db, const char *sql, enum outcome *outcome) {
-    PGresult *result = PQexec(db->conn, sql);
+/* What came of a command, whose result it clears. */
+static enum rc settle(struct db *db, PGresult *result, const char *what, enum outcome *outcome) {
     ExecStatusType status = PQresultStatus(result);
-    enum rc rc = RC_OK;
+    bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
     *outcome = TRIP_DONE;
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        rc = take_error(db, result, sql, outcome);
-    } else if (strcmp(sql, "COMMIT") == 0 && strcmp(PQcmdStatus(result), "COMMIT") != 0) {
-        rc = RC_INTERNAL;
-    }
+    enum rc rc = good ? RC_OK : take_error(db, result, what, outcome);
     PQclear(result);
-    if (*outcome == TRIP_LOST || PQstatus(db->conn) != CONNECTION_OK) {
-        *outcome = TRIP_LOST;
-        rc = RC_UNAVAILABLE;
-        disconnect(db);
-    }
-    return rc;
+    if (*outcome != TRIP_LOST && PQstatus(db->conn) == CONNECTION_OK) return rc;
+    *outcome = TRIP_LOST;
+    disconnect(db);
+    return RC_UNAVAILABLE;
+}
+
+static enum rc simple(struct db *db, const char *sql, enum outcome *outcome) {
+    PGresult *result = command(db, sql);
+    bool undone = result && strcmp(sql, "COMMIT") == 0 && strcmp(PQcmdStatus(result), "COMMIT") != 0;
+    enum rc rc = settle(db, result, sql, outcome);
+    return rc == RC_OK && undone ? RC_INTERNAL : rc;
 }
 
 /* Ends the transaction as `rc` of its body says; *again if nothing was committed and the whole may be repeated. */
@@ -540,20 +556,11 @@ enum rc db_script(struct db *db, const char *sql) {
         if (rc != RC_OK) return fail_transaction(db, rc, outcome);
         db->tx = TX_OPEN;
     }
-    PGresult *result = PQexec(db->conn, sql);
-    ExecStatusType status = PQresultStatus(result);
-    outcome = TRIP_DONE;
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) {
-        /* The text is ours, so its message may be shown. */
+    PGresult *result = command(db, sql);
+    /* The text is ours, so its message may be shown. */
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR)
         log_event(LOG_ERROR, "sql_script_failed", LOG_CSTR("error", PQresultErrorMessage(result)));
-        rc = take_error(db, result, "script", &outcome);
-    }
-    PQclear(result);
-    if (PQstatus(db->conn) != CONNECTION_OK) {
-        outcome = TRIP_LOST;
-        rc = RC_UNAVAILABLE;
-        disconnect(db);
-    }
+    rc = settle(db, result, "script", &outcome);
     if (rc != RC_OK && db->tx != TX_NONE) return fail_transaction(db, rc, outcome);
     return rc;
 }

@@ -139,6 +139,20 @@ Test(db_lost, a_silent_server_is_given_up) {
     cr_assert_eq(kill(backend, SIGKILL), 0);
 }
 
+static enum rc insert_and_silence(void *context) {
+    pid_t *backend = context;
+    enum rc rc = insert_row(NULL);
+    *backend = PQbackendPID(db_connection(db));
+    return kill(*backend, SIGSTOP) == 0 ? rc : RC_INTERNAL;
+}
+
+Test(db_lost, a_server_silent_at_commit_is_given_up) {
+    pid_t backend;
+    cr_assert_eq(db_transaction(db, &arena, insert_and_silence, &backend), RC_UNAVAILABLE);
+    cr_assert_neq(PQbackendPID(db_connection(db)), backend);
+    cr_assert_eq(kill(backend, SIGCONT), 0);
+}
+
 /* A server that hangs up on everybody, and counts. */
 static _Atomic int visits;
 

@@ -9,9 +9,11 @@ declare -A sets=(
 )
 bench=$project/build/bench
 
-
 say() { printf '%(%H:%M:%S)T  %s\n' -1 "$*" >&2; }
 die() { printf 'bench: %s\n' "$*" >&2; exit 1; }
+
+# What runs on is not to hold the lock of this run.
+control() { ./mopl "$@" >&3 2>&1 4>&-; }
 
 # The instance of a set becomes the one that the other functions speak of.
 use() {  # SET
@@ -35,16 +37,17 @@ free_port() {
 start() {  # SET
   [ -n "${ports[$1]:-}" ] || ports[$1]=$(free_port)
   use "$1"
+  [ -n "${up[$1]:-}" ] || control down  # what an interrupted run has left
   up[$1]=yes
   have_data || make_data
-  MOPL_BIN=${programs:-$bin} ./mopl up >&3 2>&1 || die "the instance of $1 does not start: build/bench/log"
+  MOPL_BIN=${programs:-$bin} control up || die "the instance of $1 does not start: build/bench/log"
   use "$1"
   sign_in
 }
 
 stop_instance() {  # SET
   use "$1"
-  ./mopl down >&3 2>&1
+  control down
   unset "up[$1]"
 }
 
@@ -66,21 +69,21 @@ make_data() {
   local users contents reviews playlists tags began=$EPOCHREALTIME setting
   read -r users contents reviews playlists tags <<<"${sets[$set_name]}"
   say "$set_name: making $contents contents, $reviews reviews, $playlists playlists of $users people"
-  ./mopl down >&3 2>&1 || true
+  control down || true
   rm -rf "$MOPL_DATA"
-  ./mopl up >&3 2>&1 && ./mopl batch import-catalogue >&3 2>&1 || die "the catalogue cannot be imported: build/bench/log"
+  control up && control batch import-catalogue || die "the catalogue cannot be imported: build/bench/log"
   for setting in "${loading_settings[@]}"; do echo "ALTER SYSTEM SET ${setting%%=*} = '${setting#*=}';"; done | sql
-  ./mopl restart postgres >&3 2>&1
+  control restart postgres
   sql -v users="$users" -v contents="$contents" -v reviews="$reviews" -v playlists="$playlists" -v tags="$tags" \
     -f - <tests/bench/data.sql >&3 2>&1 || die "the data cannot be made: build/bench/log"
   say "$set_name: building indexes"
-  # The indexes of n-grams take as long as all others together, and two processors make two lots.
-  sql -v tables="content_search playlist_search" -f - <tests/bench/index.sql >&3 2>&1 &
-  sql -v tables="users reviews contents playlists playlist_contents playlist_subscriptions follows notifications" -f - \
+  # The index of the contents' n-grams takes as long as all others together, and two processors make two lots.
+  sql -v tables=content_search -f - <tests/bench/index.sql >&3 2>&1 &
+  sql -v tables="users reviews contents playlists playlist_search playlist_contents playlist_subscriptions follows notifications" -f - \
     <tests/bench/index.sql >&3 2>&1 || die "an index cannot be built: build/bench/log"
   wait "$!" || die "an index cannot be built: build/bench/log"
   sql -c "ALTER SYSTEM RESET ALL"
-  ./mopl down >&3 2>&1
+  control down
   sync -f "$MOPL_DATA"
   data_stamp | "${as_service[@]}" tee "$MOPL_DATA/data.stamp" >/dev/null
   say "$set_name: made in $(seconds_since "$began") s"

@@ -63,7 +63,7 @@ WITH numbered AS (
 )
 INSERT INTO reviews (id, created_at, updated_at, content_id, author_id, rating, text)
 SELECT bench.id('review', s, :reviews), bench.at(s, :reviews), bench.at(s, :reviews),
-       bench.id('content', CASE WHEN of_first THEN 0 ELSE 1 + floor((:contents - 1) * power(j::float8 / (:others), 1.5))::bigint * 611953 % (:contents - 1) END,
+       bench.id('content', CASE WHEN of_first THEN 0 ELSE 1 + floor((:contents - 1) * power(j::float8 / (:others), 2.5))::bigint * 611953 % (:contents - 1) END,
                 :contents),
        bench.id('user', CASE WHEN of_first THEN nth ELSE j * 7919 % :users END, :users),
        bench.lot(s, 11) / 2.0,
@@ -71,11 +71,12 @@ SELECT bench.id('review', s, :reviews), bench.at(s, :reviews), bench.at(s, :revi
        (ARRAY['주말 저녁에 보기 좋아요.', '다시 보고 싶습니다.', '친구에게 권하고 싶어요.', '한 번이면 충분해요.', '결말이 아쉬웠어요.', '가족과 함께 보세요.'])[1 + s / 5 % 6]
 FROM numbered;
 
+-- The newest are the same titles in a set of any size, so that pages compare.
 INSERT INTO contents (id, created_at, updated_at, review_count, rating_sum, watcher_count, type, title, description, tags)
 SELECT bench.id('content', i, :contents), bench.at(i, :contents), bench.at(i, :contents), coalesce(v.n, 0), coalesce(v.total, 0),
        greatest(0, bench.lot(i, 200) - 150), t.type, t.title || r.suffix, t.description, t.tags
 FROM generate_series(0::bigint, :contents - 1) AS i
-JOIN bench.titles t ON t.n = i % :titles
+JOIN bench.titles t ON t.n = (:contents - 1 - i) % :titles
 JOIN bench.rounds r ON r.r = i / :titles
 LEFT JOIN (SELECT content_id, count(*) AS n, sum(rating::numeric) AS total FROM reviews GROUP BY content_id) v
     ON v.content_id = bench.id('content', i, :contents)
@@ -84,7 +85,7 @@ ORDER BY i;
 INSERT INTO content_search (content_id, type, created_at, doc, tags)
 SELECT bench.id('content', i, :contents), t.type, bench.at(i, :contents), t.title_folded || r.suffix || t.rest_folded, t.tags_folded
 FROM generate_series(0::bigint, :contents - 1) AS i
-JOIN bench.titles t ON t.n = i % :titles
+JOIN bench.titles t ON t.n = (:contents - 1 - i) % :titles
 JOIN bench.rounds r ON r.r = i / :titles
 ORDER BY i;
 
@@ -92,7 +93,7 @@ INSERT INTO playlists (id, created_at, updated_at, owner_id, content_count, titl
 SELECT bench.id('playlist', i, :playlists), bench.at(i, :playlists), bench.at(i, :playlists), bench.id('user', bench.lot(i, :users), :users), i % 7,
        m.mood || ' ' || t.title || r.suffix, m.description
 FROM generate_series(0::bigint, :playlists - 1) AS i
-JOIN bench.titles t ON t.n = i % :titles
+JOIN bench.titles t ON t.n = (:playlists - 1 - i) % :titles
 JOIN bench.rounds r ON r.r = i / :titles
 JOIN bench.moods m ON m.n = i % :moods
 ORDER BY i;
@@ -100,7 +101,7 @@ ORDER BY i;
 INSERT INTO playlist_search (playlist_id, doc)
 SELECT bench.id('playlist', i, :playlists), m.mood_folded || ' ' || t.title_folded || r.suffix || m.rest_folded
 FROM generate_series(0::bigint, :playlists - 1) AS i
-JOIN bench.titles t ON t.n = i % :titles
+JOIN bench.titles t ON t.n = (:playlists - 1 - i) % :titles
 JOIN bench.rounds r ON r.r = i / :titles
 JOIN bench.moods m ON m.n = i % :moods
 ORDER BY i;

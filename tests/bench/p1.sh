@@ -6,7 +6,7 @@ p1_turns=5 p1_seconds=3
 
 # name, path, responder, statement, its values
 p1_routes() {
-  local user content least=00000000-0000-0000-0000-000000000000 most=ffffffff-ffff-ffff-ffff-ffffffffffff
+  local user content most=ffffffff-ffff-ffff-ffff-ffffffffffff
   user=$(sql -c "SELECT id FROM users WHERE email = '$MOPL_ADMIN_EMAIL'")
   content=$(sql -c "SELECT id FROM contents ORDER BY created_at, id LIMIT 1")
   local page='limit=20&sortDirection=DESCENDING&sortBy'
@@ -16,6 +16,7 @@ contents page of 20 by rate and type	/api/contents?$page=rate&typeEqual=movie	co
 content detail	/api/contents/$content	contents	contents_get	$content
 reviews page of 20	/api/reviews?contentId=$content&$page=createdAt	reviews	reviews_of_content_created_desc	infinity $most 21 $content
 playlists page of 20	/api/playlists?$page=updatedAt	playlists	playlists_all_updated_desc	infinity $most 21 $user
+notifications page of 20	/api/notifications?$page=createdAt	notifications	notifications_desc	infinity $most 21 $user
 EOT
 }
 

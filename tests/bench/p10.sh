@@ -26,7 +26,7 @@ p10_paths() {
   echo "/api/contents?$page=createdAt" >"$bench/p10.created"
   printf '%s\n' "/api/contents?$page=rate&typeEqual="{movie,sport,tvSeries} >"$bench/p10.rate"
   sql -c "SELECT '/api/contents/' || id FROM contents ORDER BY md5(id::text) LIMIT 1000" >"$bench/p10.detail"
-  sql -c "SELECT '/api/reviews?$page=createdAt&contentId=' || id FROM contents WHERE review_count > 0 ORDER BY md5(id::text) LIMIT 1000" \
+  sql -c "SELECT '/api/reviews?$page=createdAt&contentId=' || id FROM contents WHERE review_count >= 20 ORDER BY md5(id::text) LIMIT 1000" \
     >"$bench/p10.reviews"
   sql -c "SELECT '/api/contents?$page=createdAt&keywordLike=' || word
           FROM (SELECT DISTINCT ON (id) id, word FROM contents, regexp_split_to_table(title, '[^A-Za-z]+') AS word

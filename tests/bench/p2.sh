@@ -6,7 +6,7 @@ part_p2() {
   local name kind route statements transactions
   start small
   printf "ALTER SYSTEM SET %s;\n" "shared_preload_libraries = 'pg_stat_statements'" "autovacuum = off" "compute_query_id = on" | sql
-  ./mopl restart postgres >&3 2>&1
+  control restart postgres
   sql -c "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
   for name in $(worker_names); do stop "$name" TERM 10; done
   MOPL_TEST_BASE=$address MOPL_TEST_ADMIN_EMAIL=$MOPL_ADMIN_EMAIL MOPL_TEST_ADMIN_PASSWORD=$MOPL_ADMIN_PASSWORD \

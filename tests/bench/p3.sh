@@ -27,7 +27,7 @@ part_p3() {
   stop_instance large
   stop_instance small
   while read -r list; do
-    figure "large ÷ small: $list, worst page" "$(awk -F '\t' -v list="$list" '$1 == list && $2 > worst { worst = $2 } END { print worst }' "$bench/p3.lists")" "" \
+    figure "page of $list, large to small, the worst" "$(awk -F '\t' -v list="$list" '$1 == list && $2 > worst { worst = $2 } END { print worst }' "$bench/p3.lists")" "" \
       '<=' 1.5 "$(awk -F '\t' -v list="$list" '$1 == list { print $2 }' "$bench/p3.lists" | median) the median of all pages"
   done < <(cut -f 1 "$bench/p3.lists" | uniq | awk '!seen[$0]++')
 }

@@ -16,12 +16,18 @@ note() {  # WHERE NAME VALUE UNIT RELATION TARGET BASIS
   [ "$where" = detail ] || say "  $1: $2${3:+ $3}${verdict:+ ($verdict)}"
 }
 
+# Lines end with the terminal's; the document has them whole.
 print_table() {
-  awk -F '\t' '
-    function line(part, name, value, target, verdict, basis) { printf "%-4s %-50s %14s  %-8s %-6s  %s\n", part, name, value, target, verdict, basis }
-    BEGIN { line("", "", "figure", "target", "", "") }
+  local columns=1000
+  [ ! -t 1 ] || columns=$(tput cols 2>/dev/null || echo 80)
+  awk -F '\t' -v columns="$columns" '
+    function line(part, name, value, target, verdict, basis) {
+      print substr(sprintf("%-4s %-52s %18s  %-7s %-6s  %s", part, name, value, target, verdict, basis), 1, columns)
+    }
+    BEGIN { line("", "", "figure", "target", "", "made of") }
     $8 == "shown" { line($1 == last ? "" : $1, $2, $3 ($4 ? " " $4 : ""), $5, $6, $7); last = $1 }
-    $8 == "shown" && $6 == "met" { met++ } $8 == "shown" && $6 == "MISSED" { missed++ }
+    $8 == "shown" && $6 == "met" { met++ }
+    $8 == "shown" && $6 == "MISSED" { missed++ }
     END { printf "%d targets met, %d missed\n", met, missed }
   ' "$bench/figures"
 }

@@ -32,7 +32,8 @@ for part in "${parts[@]}"; do
 done
 
 mkdir -p "$bench"
-exec 3>>"$bench/log"  # what the tools have to say
+exec 3>>"$bench/log" 4>>"$bench/lock"  # the log has what the tools say
+flock -n 4 || die "another run is measuring"
 trap stop_all_instances EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

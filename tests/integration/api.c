@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../support/repeated.h"
 #include "arena.h"
 #include "buf.h"
 
@@ -41,6 +42,10 @@ const char *api_format(const char *format, ...) {
     const char *text = format_text(format, args);
     va_end(args);
     return text;
+}
+
+const char *api_repeated(const char *text, size_t times) {
+    return repeated(&memory, text, times);
 }
 
 /* Requests */

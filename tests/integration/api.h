@@ -52,8 +52,8 @@ struct answer api_multipart(struct person *p, const char *method, const char *pa
 
 /* A request as it is: further header lines (NULL-ended; "Name:" takes one away), any bytes as the body (absent: none). */
 struct answer api_send(struct person *p, const char *method, const char *path, const char *const *headers, struct str body);
-/* The same without libcurl: a connection, bytes into it (as many as the other side takes), and what comes back until it is closed, read
- * as an answer. Status 0: closed without any. Fails if nothing comes for 15 s. */
+/* The same without libcurl: a connection, bytes into it (as many as the other side takes), and what comes back until it is closed,
+ * read as an answer. Status 0: closed without any. Fails if nothing comes for 15 s. */
 int api_connect(void);
 void api_put(int fd, struct str bytes);
 struct answer api_take(int fd);
@@ -102,6 +102,8 @@ bool api_is_null(struct json_object *json, const char *path);
 
 /* Text by printf; lives until api_end(). */
 const char *api_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* `text` so many times; lives as long. */
+const char *api_repeated(const char *text, size_t times);
 /* One value asked of the database. */
 int64_t api_sql(const char *sql, ...) __attribute__((format(printf, 1, 2)));
 const char *api_sql_text(const char *sql, ...) __attribute__((format(printf, 1, 2)));

@@ -66,27 +66,14 @@ Test(contents_write, a_new_content_is_answered_whole) {
     expect_status(api_delete(&admin, "/api/contents/%s", id), 200);
 }
 
-static const char *repeated(const char *text, size_t times) {
-    char *all = malloc(strlen(text) * times + 1);
-    size_t len = 0;
-    for (size_t i = 0; i < times; i++) {
-        memcpy(all + len, text, strlen(text));
-        len += strlen(text);
-    }
-    all[len] = '\0';
-    const char *copy = api_format("%s", all);
-    free(all);
-    return copy;
-}
-
 static const char *request_of(const char *title, const char *description, const char *tags) {
     return api_format("{\"type\":\"movie\",\"title\":%s,\"description\":%s,\"tags\":%s}", title, description, tags);
 }
 
 Test(contents_write, fields_at_their_limits) {
     struct answer a =
-        post(request_of(api_format("\"%s\"", repeated("가", 255)), api_format("\"%s\"", repeated("😀", 10000)),
-                        api_format("[\"%s\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\"]", repeated("나", 64))),
+        post(request_of(api_format("\"%s\"", api_repeated("가", 255)), api_format("\"%s\"", api_repeated("😀", 10000)),
+                        api_format("[\"%s\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\"]", api_repeated("나", 64))),
              none);
     expect_status(a, 201);
     cr_assert_eq(strlen(api_text(a.json, "title")), 255 * 3);
@@ -109,10 +96,10 @@ Test(contents_write, bad_fields_are_named) {
         {request_of("\" \\t\\u3000\"", "\"d\"", "[\"x\"]"), "title"},
         {request_of("5", "\"d\"", "[\"x\"]"), "title"},
         {request_of("\"a\\u0000b\"", "\"d\"", "[\"x\"]"), "title"},
-        {request_of(api_format("\"%s\"", repeated("a", 256)), "\"d\"", "[\"x\"]"), "title"},
+        {request_of(api_format("\"%s\"", api_repeated("a", 256)), "\"d\"", "[\"x\"]"), "title"},
         {request_of("\"t\"", "null", "[\"x\"]"), "description"},
         {request_of("\"t\"", "[]", "[\"x\"]"), "description"},
-        {request_of("\"t\"", api_format("\"%s\"", repeated("a", 10001)), "[\"x\"]"), "description"},
+        {request_of("\"t\"", api_format("\"%s\"", api_repeated("a", 10001)), "[\"x\"]"), "description"},
         {request_of("\"t\"", "\"d\"", "null"), "tags"},
         {request_of("\"t\"", "\"d\"", "[]"), "tags"},
         {request_of("\"t\"", "\"d\"", "\"x\""), "tags"},
@@ -120,7 +107,7 @@ Test(contents_write, bad_fields_are_named) {
         {request_of("\"t\"", "\"d\"", "[null]"), "tags"},
         {request_of("\"t\"", "\"d\"", "[\"\"]"), "tags"},
         {request_of("\"t\"", "\"d\"", "[\" \"]"), "tags"},
-        {request_of("\"t\"", "\"d\"", api_format("[\"%s\"]", repeated("a", 65))), "tags"},
+        {request_of("\"t\"", "\"d\"", api_format("[\"%s\"]", api_repeated("a", 65))), "tags"},
         {request_of("\"t\"", "\"d\"", "[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\",\"11\"]"), "tags"},
         {"[]", "request"},
         {"", "request"},
@@ -192,7 +179,7 @@ Test(contents_write, broken_multipart_is_refused_and_writes_nothing) {
     const char *many = "";
     for (int i = 0; i < 40; i++) many = api_format("%s--B\r\nContent-Disposition: form-data; name=\"x%d\"\r\n\r\n1\r\n", many, i);
     expect_bad_field(send_as(TYPE, str_of(api_format("%s--B\r\n" PART REQUEST "\r\n--B--\r\n", many))), "body");
-    const char *huge = api_format("--B\r\nX-Long: %s\r\n" PART REQUEST "\r\n--B--\r\n", repeated("x", 9000));
+    const char *huge = api_format("--B\r\nX-Long: %s\r\n" PART REQUEST "\r\n--B--\r\n", api_repeated("x", 9000));
     expect_bad_field(send_as(TYPE, str_of(huge)), "body");
     cr_assert_eq(rows(), before);
     struct answer a = send_as(TYPE, good);

@@ -182,13 +182,6 @@ Test(conversations, an_event_carries_the_message_as_it_is_listed) {
                  1);
 }
 
-static struct str repeated(const char *text, size_t count) {
-    const char *all = "";
-    for (size_t i = 0; i < count / 10; i++)
-        all = api_format("%s%s%s%s%s%s%s%s%s%s%s", all, text, text, text, text, text, text, text, text, text, text);
-    return str_of(all);
-}
-
 Test(conversations, texts) {
     struct person a, b, c;
     char id[UUID_TEXT_LEN + 1], message[UUID_TEXT_LEN + 1];
@@ -196,7 +189,7 @@ Test(conversations, texts) {
     api_person(&b, "Boris");
     api_person(&c, "Clara");
     open_conversation(&a, &b, id);
-    struct str longest = repeated("🎬", TEXT_MAX);
+    struct str longest = str_of(api_repeated("🎬", TEXT_MAX));
     cr_assert_eq(send_text(id, &a, STR(""), message), RC_BAD_INPUT);
     cr_assert_eq(send_text(id, &a, STR(" \t\n\u3000\u200b"), message), RC_BAD_INPUT);
     cr_assert_eq(send_text(id, &a, str_of(api_format("%s!", longest.ptr)), message), RC_BAD_INPUT);

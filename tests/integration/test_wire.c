@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "arena.h"
+#include "../support/repeated.h"
 #include "unharmed.h"
 
 static struct arena arena;
@@ -17,11 +17,8 @@ static void teardown(void) {
 }
 TestSuite(wire, .init = setup, .fini = teardown, .timeout = 180);
 
-static struct str repeated(const char *text, size_t times) {
-    size_t len = strlen(text);
-    char *all = arena_alloc(&arena, len * times);
-    for (size_t i = 0; i < times; i++) memcpy(all + i * len, text, len);
-    return str_from(all, len * times);
+static struct str repeat(const char *text, size_t times) {
+    return str_of(repeated(&arena, text, times));
 }
 
 static struct str joined(struct str a, struct str b) {
@@ -116,19 +113,19 @@ Test(wire, request_lines_and_headers) {
 
 Test(wire, floods_of_headers) {
     struct things before = things_there();
-    struct str long_url = joined(joined(STR("GET /api/health?"), repeated("a", 20000)), STR(" HTTP/1.1\r\nHost: x\r\n\r\n"));
+    struct str long_url = joined(joined(STR("GET /api/health?"), repeat("a", 20000)), STR(" HTTP/1.1\r\nHost: x\r\n\r\n"));
     expect_error(raw(long_url, STAYS), 431, "headers", false);
     struct str head = STR("GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-    expect_error(raw(joined(joined(head, repeated("X: y\r\n", 4000)), STR("\r\n")), STAYS), 431, "headers", false);
-    expect_error(raw(joined(head, joined(STR("X: "), repeated("y", 3 << 20))), STAYS), 431, "headers", false);
-    expect_error(raw(joined(head, joined(STR("Cookie: "), repeated("a=b; ", 10000))), STAYS), 431, "headers", false);
+    expect_error(raw(joined(joined(head, repeat("X: y\r\n", 4000)), STR("\r\n")), STAYS), 431, "headers", false);
+    expect_error(raw(joined(head, joined(STR("X: "), repeat("y", 3 << 20))), STAYS), 431, "headers", false);
+    expect_error(raw(joined(head, joined(STR("Cookie: "), repeat("a=b; ", 10000))), STAYS), 431, "headers", false);
     /* What fits is served. */
     const char *many = "";
     for (int i = 0; i < 900; i++) many = api_format("%sX-%d: y\r\n", many, i);
     expect_status(raw(joined(joined(head, str_of(many)), STR("\r\n")), STAYS), 200);
-    expect_status(raw(joined(joined(head, joined(STR("Cookie: "), repeated("a=b; ", 3000))), STR("\r\n\r\n")), STAYS), 200);
+    expect_status(raw(joined(joined(head, joined(STR("Cookie: "), repeat("a=b; ", 3000))), STR("\r\n\r\n")), STAYS), 200);
     struct str url =
-        joined(joined(STR("GET /api/health?"), repeated("a=&", 200)), STR(" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        joined(joined(STR("GET /api/health?"), repeat("a=&", 200)), STR(" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     expect_status(raw(url, STAYS), 200);
     expect_nothing_happened(before);
 }
@@ -150,8 +147,8 @@ Test(wire, lengths) {
            STR("--B"), 413, "body");
     refuse("POST /api/auth/sign-in HTTP/1.1", "Content-Length: 1200000\r\nExpect: 100-continue\r\n", STR(""), 413, "body");
     refuse("PATCH /api/users/x HTTP/1.1", "Content-Length: 9000000000000000000\r\n", STR(""), 413, "body");
-    refuse_body("/api/users", "application/json", repeated("x", (1 << 20) + 1), 413, "body");
-    refuse_body("/api/auth/sign-in", "application/x-www-form-urlencoded", repeated("x", (64 << 10) + 1), 413, "body");
+    refuse_body("/api/users", "application/json", repeat("x", (1 << 20) + 1), 413, "body");
+    refuse_body("/api/auth/sign-in", "application/x-www-form-urlencoded", repeat("x", (64 << 10) + 1), 413, "body");
     expect_nothing_happened(before);
 }
 
@@ -194,8 +191,8 @@ Test(wire, chunked_bodies) {
         cr_assert(a.status == 400 || a.status == 0, "%s: %ld", bad[i], a.status);
     }
     refuse("POST /api/users HTTP/1.1", CHUNKED, STR("40000000\r\n{}"), 413, "body");
-    refuse("POST /api/users HTTP/1.1", CHUNKED, joined(joined(STR("200000\r\n"), repeated("x", 2 << 20)), STR("\r\n0\r\n\r\n")),
-           413, "body");
+    refuse("POST /api/users HTTP/1.1", CHUNKED, joined(joined(STR("200000\r\n"), repeat("x", 2 << 20)), STR("\r\n0\r\n\r\n")), 413,
+           "body");
     /* Two opinions of where a body ends are one too many. */
     refuse_unread("POST /api/users HTTP/1.1", CHUNKED "Content-Length: 2\r\n", "2\r\n{}\r\n0\r\n\r\n", 400, NULL);
     refuse_unread("POST /api/users HTTP/1.1", JSON "Transfer-Encoding: gzip\r\n", "{}", 501, NULL);
@@ -238,7 +235,7 @@ Test(wire, media_types) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) refuse_body("/api/users", bad[i], STR("{}"), 415, "Content-Type");
     refuse("POST /api/users HTTP/1.1", "Content-Length: 2\r\n", STR("{}"), 415, "Content-Type");
     refuse("POST /api/users HTTP/1.1", "Content-Length: 2\r\nContent-Type:\r\n", STR("{}"), 415, "Content-Type");
-    refuse_body("/api/users", api_format("%.*s", 12000, repeated("a/", 6000).ptr), STR("{}"), 415, "Content-Type");
+    refuse_body("/api/users", api_format("%.*s", 12000, repeat("a/", 6000).ptr), STR("{}"), 415, "Content-Type");
     refuse_body("/api/auth/sign-in", "application/json", STR("{}"), 415, "Content-Type");
     expect_nothing_happened(before);
 }
@@ -278,10 +275,10 @@ Test(wire, json) {
     const char *const path = "/api/users", *const type = "application/json";
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) refuse_body(path, type, broken[i], 400, "body");
     for (size_t i = 0; i < sizeof garbled / sizeof *garbled; i++) refuse_body(path, type, garbled[i], 400, "body");
-    refuse_body(path, type, repeated("[", 1 << 20), 400, "body");
-    refuse_body(path, type, repeated("{\"a\":", 200000), 400, "body");
-    refuse_body(path, type, joined(joined(repeated("{\"a\":", 17), STR("1")), repeated("}", 17)), 400, "body");
-    refuse_body(path, type, joined(STR("{\"a\":\""), repeated("\\u0041", 170000)), 400, "body");
+    refuse_body(path, type, repeat("[", 1 << 20), 400, "body");
+    refuse_body(path, type, repeat("{\"a\":", 200000), 400, "body");
+    refuse_body(path, type, joined(joined(repeat("{\"a\":", 17), STR("1")), repeat("}", 17)), 400, "body");
+    refuse_body(path, type, joined(STR("{\"a\":\""), repeat("\\u0041", 170000)), 400, "body");
     expect_nothing_happened(before);
 }
 
@@ -301,8 +298,8 @@ Test(wire, members) {
     refuse_body(path, type, PERSON("\"Anna\",\"name\":7", "\"a@b.cc\"", "\"long enough\""), 400, "name");
     refuse_body(
         path, type,
-        joined(joined(STR("{\"name\":\""), repeated("a", 900000)), STR("\",\"email\":\"a@b.cc\",\"password\":\"long enough\"}")),
-        400, "name");
+        joined(joined(STR("{\"name\":\""), repeat("a", 900000)), STR("\",\"email\":\"a@b.cc\",\"password\":\"long enough\"}")), 400,
+        "name");
     expect_nothing_happened(before);
 }
 
@@ -324,9 +321,9 @@ Test(wire, forms) {
     const char *const path = "/api/auth/sign-in", *const type = "application/x-www-form-urlencoded";
     struct things before = things_there();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) refuse_body(path, type, str_of(bad[i].body), 400, bad[i].field);
-    refuse_body(path, type, joined(STR("password=x&username="), repeated("%61", 1025)), 400, "username");
-    refuse_body(path, type, joined(STR("username=x&password="), repeated("+", 1025)), 400, "password");
-    refuse_body(path, type, repeated("a=b&", 257), 400, "body");
+    refuse_body(path, type, joined(STR("password=x&username="), repeat("%61", 1025)), 400, "username");
+    refuse_body(path, type, joined(STR("username=x&password="), repeat("+", 1025)), 400, "password");
+    refuse_body(path, type, repeat("a=b&", 257), 400, "body");
     refuse_body(path, type, STR("username=%27%20OR%201%3D1%3B--&password=%27%20OR%20%27%27%3D%27"), 401, NULL);
     refuse_body(path, type, STR("username=a%0d%0ab@c.dd&password=x"), 401, NULL);
     expect_nothing_happened(before);
@@ -363,7 +360,7 @@ Test(wire, queries) {
             expect_status(raw(str_of(api_format("%s\r\nHost: x\r\nConnection: close\r\n%s\r\n", line, token)), STAYS), 200);
         }
     }
-    refuse(api_format("GET /api/contents?limit=5%.*s HTTP/1.1", 257 * 4, repeated("&a=b", 257).ptr),
+    refuse(api_format("GET /api/contents?limit=5%.*s HTTP/1.1", 257 * 4, repeat("&a=b", 257).ptr),
            api_format("Authorization: Bearer %s\r\n", p.token), STR(""), 400, "query");
     expect_nothing_happened(before);
 }

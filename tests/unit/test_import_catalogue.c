@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "../../batch/catalogue.h"
+#include "../support/repeated.h"
 #include "expect.h"
 #include "file.h"
 #include "utf8.h"
@@ -144,8 +145,7 @@ Test(import_catalogue, placeholders_and_odd_facts_are_left_out) {
 }
 
 Test(import_catalogue, long_texts_are_cut_between_characters) {
-    char name[2000] = "";
-    for (int i = 0; i < 400; i++) strcat(name, i % 2 ? "한" : "é");
+    const char *name = repeated(&arena, "é한", 200);
     struct catalogue_item f =
         film(arena_printf(&arena, "[\"%s\",null,null,null,\"%s\",null,null,null,null,null,null]", name, name));
     check(&f);

@@ -1,6 +1,7 @@
 #include "poster.h"
 
 #include "../support/fixture.h"
+#include "../support/repeated.h"
 #include "utf8.h"
 
 static struct arena arena;
@@ -98,13 +99,10 @@ Test(poster, blanks_are_one) {
 }
 
 Test(poster, long_titles_take_six_lines_and_an_ellipsis) {
-    char words[256] = "", solid[256 * 3] = "";
-    for (int i = 0; i < 31; i++) strcat(words, "letters ");
-    for (int i = 0; i < 255; i++) strcat(solid, "가");
-    expect_well_formed(draw("movie", words));
+    expect_well_formed(draw("movie", repeated(&arena, "letters ", 31)));
     cr_assert_eq(count(buf_str(&out), "<tspan"), 6);
     cr_assert(str_has(buf_str(&out), "letters…</tspan>"));
-    expect_well_formed(draw("movie", solid));
+    expect_well_formed(draw("movie", repeated(&arena, "가", 255)));
     cr_assert_eq(count(buf_str(&out), "<tspan"), 6);
     cr_assert(str_has(buf_str(&out), "가…</tspan>"));
 }
@@ -127,9 +125,7 @@ Test(poster, size_follows_the_length) {
 
 Test(poster, marks_stay_with_their_letter) {
     /* 60 letters, each with an accent of its own, cannot be broken between a letter and its accent. */
-    char title[60 * 3 + 1] = "";
-    for (int i = 0; i < 60; i++) strcat(title, "e\xcc\x81");
-    struct str svg = draw("movie", title);
+    struct str svg = draw("movie", repeated(&arena, "e\xcc\x81", 60));
     expect_well_formed(svg);
     cr_assert_gt(count(svg, "<tspan"), 1);
     cr_assert(!str_has(svg, ">\xcc\x81"));

@@ -2,6 +2,7 @@
 #include "search.h"
 
 #include "../support/fixture.h"
+#include "../support/repeated.h"
 #include "../support/services_shared.h"
 
 static struct fixture f;
@@ -41,19 +42,13 @@ Test(search_request, white_space_is_no_keyword) {
 }
 
 Test(search_request, keyword_length_is_counted_in_characters) {
-    struct buf query;
-    buf_init(&query);
-    buf_add(&query, STR("k="));
-    for (int i = 0; i < SEARCH_KEYWORD_MAX; i++) buf_add(&query, STR("%ED%95%B4"));
-    f.r.query = (struct http_params){0};
-    cr_assert_eq(req_params(&f.r, buf_str(&query), "query", &f.r.query), RC_OK);
+    const char *longest = repeated(&f.arena, "%ED%95%B4", SEARCH_KEYWORD_MAX);
+    fixture_query(&f, arena_printf(&f.arena, "k=%s", longest));
     cr_assert_eq(search_keyword(&f.r, "k").len, SEARCH_KEYWORD_MAX * 3);
     cr_assert_eq(f.r.field_error_count, 0);
-    buf_add(&query, STR("x"));
-    cr_assert_eq(req_params(&f.r, buf_str(&query), "query", &f.r.query), RC_OK);
+    fixture_query(&f, arena_printf(&f.arena, "k=%sx", longest));
     search_keyword(&f.r, "k");
     cr_assert(named("k"));
-    buf_fini(&query);
 }
 
 Test(search_request, tags_are_taken_whole) {
@@ -67,25 +62,21 @@ Test(search_request, tags_are_taken_whole) {
 }
 
 Test(search_request, at_most_a_hundred_tags) {
-    char query[2048] = "t=0";
-    for (int i = 1; i < SEARCH_TAGS_MAX; i++) sprintf(query + strlen(query), "&t=%d", i);
+    const char *query = repeated(&f.arena, "&t=x", SEARCH_TAGS_MAX);
     fixture_query(&f, query);
     cr_assert_eq(search_tags(&f.r, "t").count, SEARCH_TAGS_MAX);
     cr_assert_eq(f.r.field_error_count, 0);
-    strcat(query, "&t=more");
-    fixture_query(&f, query);
+    fixture_query(&f, arena_printf(&f.arena, "%s&t=more", query));
     cr_assert_eq(search_tags(&f.r, "t").count, SEARCH_TAGS_MAX);
     cr_assert(named("t"));
 }
 
 Test(search_request, a_tag_has_at_most_64_characters) {
-    char query[512] = "t=";
-    for (int i = 0; i < SEARCH_TAG_MAX; i++) strcat(query, "%C3%A9");
-    fixture_query(&f, query);
+    const char *longest = repeated(&f.arena, "%C3%A9", SEARCH_TAG_MAX);
+    fixture_query(&f, arena_printf(&f.arena, "t=%s", longest));
     search_tags(&f.r, "t");
     cr_assert_eq(f.r.field_error_count, 0);
-    strcat(query, "x");
-    fixture_query(&f, query);
+    fixture_query(&f, arena_printf(&f.arena, "t=%sx", longest));
     search_tags(&f.r, "t");
     cr_assert(named("t"));
 }
@@ -213,17 +204,12 @@ Test(search_sql, short_keywords_that_fold_to_something_else) {
 }
 
 Test(search_sql, long_keywords_are_compared_whole) {
-    char text[300] = "";
-    for (int i = 0; i < 100; i++) sprintf(text + strlen(text), "%d ", i);
-    content("x", text, "x");
-    cr_assert_eq(found_text(str_trim(str_of(text))), 1);
-    text[strlen(text) - 2] = 'y';
-    cr_assert_eq(found_text(str_trim(str_of(text))), 0);
-    struct buf endless;
-    buf_init(&endless);
-    for (int i = 0; i < SEARCH_KEYWORD_MAX; i++) buf_add(&endless, STR("해"));
-    cr_assert_eq(found_text(buf_str(&endless)), 0);
-    buf_fini(&endless);
+    /* All pairs of neighbours of the eleven are in the ten, too. */
+    const char *part = "0123456789 가나다라마바사 ";
+    content("x", repeated(&f.arena, part, 10), "x");
+    cr_assert_eq(found_text(str_trim(str_of(repeated(&f.arena, part, 10)))), 1);
+    cr_assert_eq(found_text(str_trim(str_of(repeated(&f.arena, part, 11)))), 0);
+    cr_assert_eq(found_text(str_of(repeated(&f.arena, "해", SEARCH_KEYWORD_MAX))), 0);
 }
 
 Test(search_sql, tags_match_whole_and_folded) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../support/fixture.h"
+#include "../support/repeated.h"
 #include "../support/services_shared.h"
 #include "clock.h"
 #include "jwt_token.h"
@@ -274,10 +275,7 @@ Test(session, no_session_for_a_locked_or_missing_user) {
 
 Test(session, the_client_is_described_as_text) {
     struct start s = {.user_id = user_id};
-    char long_name[400] = "x";
-    for (size_t i = 0; i < 120; i++) memcpy(long_name + 1 + 3 * i, "한", 3);
-    long_name[361] = '\0';
-    fixture_var(&f, "HTTP_USER_AGENT", long_name);
+    fixture_var(&f, "HTTP_USER_AGENT", arena_printf(&f.arena, "x%s", repeated(&f.arena, "한", 120)));
     cr_assert_eq(db_transaction(f.app.db, &f.arena, start_body, &s), RC_OK);
     cr_assert_eq(ask("SELECT octet_length(user_agent) FROM sessions"), 253, "cut between characters");
     script("DELETE FROM sessions");

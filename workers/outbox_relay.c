@@ -12,6 +12,9 @@ enum {
     IDLE_MS = 1000,      /* a lost notification costs no more */
     STANDBY_MS = 500,    /* between looks whether the active relay is gone */
     AWAY_PAUSE_MS = 100, /* between attempts to reach the database */
+    AWAKE_MIN_MS = 2,    /* between looks while others write: doubled up to AWAKE_MAX_MS while there is nothing */
+    AWAKE_MAX_MS = 16,
+    AWAKE_ROWS = 2,      /* so many at once mean that more are written than one by one */
     RETRY_MS = 500,      /* between attempts to publish while the bus is away */
     FLUSH_MS = 5000,     /* longest work after SIGTERM */
     WATCH_MS = 1000,     /* between looks at the backlog */
@@ -65,12 +68,21 @@ static struct db_stmt read_rows = {
 static struct db_stmt mark_published = {"relay_published",
                                         "UPDATE outbox_progress SET published = $1::bigint WHERE published < $1::bigint", 0};
 
-static struct db_stmt *const statements[] = {&sequence, &move_over, &read_rows, &mark_published, NULL};
+/* Asleep the relay holds the lock that writers ask for: who does not get it notifies. A notification makes its transaction wait for
+ * the commits of all others that notify, so while much is written the relay looks by itself and nobody has to. It gets the lock
+ * only when no transaction is left that went without, and looks once more with it. */
+#define IDLE_LOCK "hashtext('mopl'), hashtext('outbox_idle')"
+static struct db_stmt fall_asleep = {"relay_sleep", "SELECT pg_try_advisory_lock(" IDLE_LOCK ")", 0};
+static struct db_stmt wake_up = {"relay_wake", "SELECT pg_advisory_unlock(" IDLE_LOCK ")", 0};
+
+static struct db_stmt *const statements[] = {&sequence, &move_over, &read_rows, &mark_published, &fall_asleep, &wake_up, NULL};
 
 struct relay {
     struct worker_context *w;
     struct bus *bus;
     bool active;
+    int asleep_in; /* the server process that holds the lock of sleep for us; 0: awake */
+    int awake_ms;  /* the next pause while awake */
     bool bus_away;
     bool moved_over;
     bool behind; /* the backlog has been told of */
@@ -160,12 +172,34 @@ static void watch(struct relay *r) {
     r->behind = behind;
 }
 
+/* Sleeping and waking */
+
+static bool asleep(struct relay *r) {
+    PGconn *conn = db_connection(r->w->db);
+    return r->asleep_in != 0 && conn && PQbackendPID(conn) == r->asleep_in;
+}
+
+static enum rc lie_down(struct relay *r) {
+    struct db_rows rows;
+    enum rc rc = db_exec(r->w->db, &r->w->arena, DB_WRITE, &fall_asleep, NULL, &rows);
+    PGconn *conn = rc == RC_OK && db_bool(&rows, 0, 0) ? db_connection(r->w->db) : NULL;
+    r->asleep_in = conn ? PQbackendPID(conn) : 0;
+    return rc;
+}
+
+static enum rc get_up(struct relay *r) {
+    r->asleep_in = 0;
+    return db_exec(r->w->db, &r->w->arena, DB_WRITE, &wake_up, NULL, NULL);
+}
+
 /* *more: there is work left that can be done now. */
 static enum rc turn(struct relay *r, bool *more) {
     int64_t taken;
     enum rc rc = place(r, &taken);
     *more = rc == RC_OK && taken > 0;
     if (rc || !r->active) return rc;
+    if (taken > 0) r->awake_ms = AWAKE_MIN_MS;
+    if (taken >= AWAKE_ROWS && asleep(r) && get_up(r) != RC_OK) return RC_UNAVAILABLE;
     if (!r->moved_over && !bus_is_embedded(r->bus)) return move(r);
     if (bus_is_embedded(r->bus)) {
         if (taken > 0) rc = bus_publish(r->bus, NULL, 0);
@@ -177,27 +211,35 @@ static enum rc turn(struct relay *r, bool *more) {
     return rc;
 }
 
-/* Until there may be work again. Notifications are taken also with work at hand, or they would pile up. */
-static void rest(struct relay *r, enum rc rc, bool more) {
-    bool notified, pause = rc != RC_OK || !r->active;
-    if (pause) worker_sleep(STANDBY_MS);
-    int wait_ms = r->bus_away ? RETRY_MS : IDLE_MS;
-    if (pause || more || worker_stopping()) wait_ms = 0;
-    if (db_wait(r->w->db, wait_ms, &notified) != RC_OK) worker_sleep(AWAY_PAUSE_MS);
+/* After a turn that found nothing. */
+static void rest(struct relay *r) {
+    bool notified;
+    if (asleep(r)) {
+        if (db_wait(r->w->db, r->bus_away ? RETRY_MS : IDLE_MS, &notified) != RC_OK) worker_sleep(AWAY_PAUSE_MS);
+    } else if (lie_down(r) == RC_OK && !asleep(r)) {
+        worker_sleep(r->awake_ms);
+        if (r->awake_ms < AWAKE_MAX_MS) r->awake_ms *= 2;
+    }
 }
 
 static int relay_run(struct worker_context *w) {
-    struct relay r = {.w = w, .active = true, .bus = bus_open(w->conf, w->db)};
+    struct relay r = {.w = w, .active = true, .awake_ms = AWAKE_MIN_MS, .bus = bus_open(w->conf, w->db)};
     if (!r.bus) return EXIT_SETTINGS;
     db_on_connect(w->db, "LISTEN mopl_outbox");
     /* A plan made while the tables are small must not read the whole of them when they have grown. */
     db_on_connect(w->db, "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
     int64_t stop_at_ms = INT64_MAX;
-    bool more = true;
+    bool more = true, notified;
     while ((more || !worker_stopping()) && clock_mono_ms() < stop_at_ms) {
         enum rc rc = turn(&r, &more);
+        if (rc || !r.active) {
+            worker_sleep(STANDBY_MS);
+        } else if (!more && !worker_stopping()) {
+            rest(&r);
+        }
+        /* They are taken with work at hand, too, or they would pile up. */
+        if (db_wait(w->db, 0, &notified) != RC_OK) worker_sleep(AWAY_PAUSE_MS);
         arena_reset(&w->arena);
-        rest(&r, rc, more);
         if (worker_stopping() && stop_at_ms == INT64_MAX) stop_at_ms = clock_mono_ms() + FLUSH_MS;
     }
     bus_close(r.bus);

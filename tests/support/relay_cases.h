@@ -141,6 +141,49 @@ Test(relay, a_second_one_stands_by_and_takes_over) {
     world_fini(&w);
 }
 
+static bool notified_of(struct db *listener) {
+    bool notified;
+    cr_assert_eq(db_wait(listener, 50, &notified), RC_OK);
+    return notified;
+}
+
+Test(relay, is_notified_only_while_it_sleeps) {
+    bool notified;
+    begin("sleep");
+    struct db *listener = db_new(w.conf.database_url, 0), *writer = db_new(w.conf.database_url, 0);
+    db_on_connect(listener, "LISTEN mopl_outbox");
+    cr_assert_eq(db_wait(listener, 0, &notified), RC_OK);
+    world_emit(&w, TOPIC_CHAT, 1, 1);
+    cr_assert_not(notified_of(listener), "nobody sleeps");
+    struct program relay = world_relay(&w);
+    static const char sleeping[] =
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND objid = (hashtext('outbox_idle')::bigint & 4294967295)::oid";
+    world_await(&w, sleeping, 1);
+    world_emit(&w, TOPIC_CHAT, 1, 2);
+    cr_assert(notified_of(listener), "it sleeps");
+    world_await(&w, "SELECT published FROM outbox_progress", 2);
+    /* Two at once wake it. It does not lie down before whoever wrote meanwhile has ended. */
+    world_end(&w, &relay, SIGKILL);
+    cr_assert_eq(db_script(writer, "BEGIN; INSERT INTO outbox (event_id, topic, key, type, payload) "
+                                   "VALUES (mopl_uuid_v7(), 'mopl.chat', 'k', 'sleep', '{}')"),
+                 RC_OK);
+    relay = world_relay(&w);
+    world_emit(&w, TOPIC_CHAT, 1, 3);
+    world_await(&w, "SELECT published FROM outbox_progress", 3);
+    usleep(300000);
+    cr_assert_eq(world_number(&w, sleeping), 0);
+    cr_assert_eq(db_script(writer, "COMMIT"), RC_OK);
+    cr_assert_not(notified_of(listener));
+    world_await(&w, "SELECT published FROM outbox_progress", 4);
+    world_await(&w, sleeping, 1);
+    db_free(writer);
+    db_free(listener);
+    world_end(&w, &relay, SIGTERM);
+    world_fini(&w);
+}
+
 Test(relay, keeps_the_event_logs_that_streams_resume_from) {
     begin("logs");
     world_sql(&w,

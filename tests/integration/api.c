@@ -231,7 +231,7 @@ struct answer api_send(struct person *p, const char *method, const char *path, c
 
 int api_connect(void) {
     const char *base = setting("MOPL_TEST_BASE") + strlen("http://");
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(strrchr(base, ':') + 1))};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)strtol(strrchr(base, ':') + 1, NULL, 10))};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(inet_pton(AF_INET, api_format("%.*s", (int)strcspn(base, ":"), base), &to.sin_addr), 1, "%s", base);
     cr_assert(fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0, "%s: %s", base, strerror(errno));

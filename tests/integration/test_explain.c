@@ -94,7 +94,7 @@ static size_t judge_all(const char *program) {
     PGresult *list = sql("SELECT name, cardinality(parameter_types) FROM pg_prepared_statements ORDER BY name");
     for (int i = 0; i < PQntuples(list); i++) {
         const char *statement = PQgetvalue(list, i, 0);
-        for (int n = atoi(PQgetvalue(list, i, 1)), at = 0; at < n; at++) {
+        for (long at = 0, n = strtol(PQgetvalue(list, i, 1), NULL, 10); at < n; at++) {
             statement = api_format("%s%sNULL%s", statement, at == 0 ? "(" : ", ", at + 1 == n ? ")" : "");
         }
         const char *fault = judge(statement);

@@ -287,7 +287,7 @@ Test(bus, dead_letters_leave_the_way_free_and_come_back) {
     world_await(&w, "SELECT sequenced - published FROM outbox_progress", 0);
     struct program_result told = world_admin(&w, "redrive", TOPIC_DOMAIN_EVENTS);
     cr_assert_eq(told.code, 0, "%s", told.err.ptr);
-    cr_assert_geq(atoi(told.out.ptr), 3);
+    cr_assert_geq(strtol(told.out.ptr, NULL, 10), 3);
     told = world_admin(&w, "redrive", TOPIC_DOMAIN_EVENTS);
     cr_assert_eq(told.code, 0, "%s", told.err.ptr);
     cr_assert_str_eq(told.out.ptr, "0 put back\n");

@@ -64,7 +64,7 @@ choose_user() {
   local group capabilities=
   group=$(id -g "$service_user")
   as_service=(setpriv --reuid "$service_user" --regid "$group" --init-groups --no-new-privs)
-  [ "${MOPL_PORT:-8080}" -ge 1024 ] || capabilities=,+net_bind_service
+  [ "${MOPL_PORT:-8080}" -ge 1024 ] 2>/dev/null || capabilities=,+net_bind_service
   with_capabilities "$capabilities"
   # A project or data folder below e.g. /root is closed to other users; the services may then read, not write, past that.
   reachable || { with_capabilities "$capabilities,+dac_read_search" && reachable; } ||

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
-# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients docs (all of them unless named)
+# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients faults docs (all unless named)
 #   --san         the programs of build/san; each report of a sanitizer counts as a failure
 #   --no-browser  leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
@@ -14,11 +14,11 @@ for argument; do
   case "$argument" in
     --san) mode=san ;;
     --no-browser) browser=no ;;
-    unit | bus | sql | integration | clients | docs) suites+=("$argument") ;;
+    unit | bus | sql | integration | clients | faults | docs) suites+=("$argument") ;;
     *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients docs)
+[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients faults docs)
 
 # The caller's own instance has nothing to do with the one under test.
 for name in "${!MOPL_@}"; do unset "$name"; done
@@ -160,8 +160,19 @@ if wanted sql || wanted integration || wanted clients; then
   # Sanitizers report what is left of a program when it ends.
   if ! ./mopl down >"$work/log" 2>&1; then count "mopl down" 0 1 "$work/log"; fi
   started=''
+  status=0
+  mapfile -t keys < <(sed -n 's/^MOPL_[A-Z_]*=//p' "$MOPL_DATA/settings.env")
+  tests/logs.sh "$MOPL_DATA/logs" "$MOPL_ADMIN_PASSWORD" "${keys[@]}" >"$work/log" 2>&1 || status=$?
+  judge logs "$status" $((status == 0)) 0 "$work/log"
   errors=$(cat "$MOPL_DATA"/logs/*.log 2>/dev/null | grep -c '"level":"error"' || true)
   if [ "$failed" -gt 0 ] && [ "$errors" -gt 0 ]; then grep -h '"level":"error"' "$MOPL_DATA"/logs/*.log | tail -n 20; fi
+fi
+
+# Instances of their own, which have much to endure; as with the documents, what is released.
+if wanted faults && [ "$mode" = release ]; then
+  for source in tests/faults/*.test.js; do
+    node_test "faults/$(basename "$source" .test.js)" "$source"
+  done
 fi
 
 # What people are told to type runs the released programs.

@@ -1,0 +1,210 @@
+// An instance as its operator handles it: settings, keys, a web client, two side by side, backup and restore; and what its logs tell.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Instance, project, temporaryFolder } from './instance.js';
+
+const folder = temporaryFolder();
+const site = path.join(folder, 'site');
+const first = new Instance(path.join(folder, 'first'), { MOPL_WEB_ROOT: site });
+const second = new Instance(path.join(folder, 'second one with spaces'), { MOPL_SECURE_COOKIES: 'on', MOPL_ADMIN_PASSWORD: 'of-the-second-one' });
+const restored = new Instance(path.join(folder, 'restored'));
+
+const INLINE = ["window.a = '가나다';", "\n  if (1 < 2 && '</'+'script>') {\n    go();\n  }\n", "lines\r\nof\rother\nends"];
+const html = (scripts) => `<!doctype html><html><head><title>Built</title>
+<!-- <script>commented()</script> -->
+${scripts.map((script) => `<script>${script}</script>`).join('\n')}
+<script type="module" crossorigin src="/assets/index-1a2b.js"></script><SCRIPT>loud()</SCRIPT >
+</head><body onload="no()"><div id="root"></div></body></html>`;
+const hash = (script) => `'sha256-${createHash('sha256').update(script.replace(/\r\n?/g, '\n')).digest('base64')}'`;
+
+before(async () => {
+    mkdirSync(path.join(site, 'assets'), { recursive: true });
+    mkdirSync(path.join(site, '.git'));
+    writeFileSync(path.join(site, 'index.html'), html(INLINE));
+    writeFileSync(path.join(site, 'assets/index-1a2b.js'), 'console.log(1)');
+    writeFileSync(path.join(site, '.git/config'), 'hidden');
+    writeFileSync(path.join(site, '.env'), 'hidden');
+    spawnSync('chmod', ['-R', 'a+rX', site]);
+    await first.up();
+});
+after(() => {
+    for (const instance of [first, second, restored]) instance.mopl('down');
+});
+
+test('settings that are wrong are told all at once, and nothing is started', () => {
+    const bad = new Instance(path.join(folder, 'never'), {
+        MOPL_WORKERS: '0', MOPL_SECURE_COOKIES: 'perhaps', MOPL_ACCESS_TOKEN_SECONDS: '1e3', MOPL_JWT_KEY: 'too-short-a-secret', MOPL_LISTEN: 'nowhere at all',
+        MOPL_DATABASE_URL: 'mysql://user:hunter2@x/y', MOPL_ALLOWED_ORIGINS: 'example.com', MOPL_UPLOAD_MAX_BYTES: '-1',
+    });
+    bad.port = 123456;
+    for (const command of ['up', 'config']) {
+        const { status, out, err } = bad.mopl(command);
+        assert.equal(status, 2, err);
+        for (const name of [...Object.keys(bad.settings).slice(4), 'MOPL_PORT']) assert.match(err, new RegExp(`^${name}: .*`, 'm'));
+        assert.doesNotMatch(out + err, /hunter2|too-short-a-secret/);
+    }
+    assert.deepEqual(bad.processes(), []);
+    assert.equal(existsSync(path.join(folder, 'never', 'postgres')), false);
+});
+
+test('settings are shown with their secrets masked', () => {
+    const { status, out } = first.mopl('config');
+    assert.equal(status, 0);
+    assert.match(out, /^MOPL_WORKERS=2 /m);
+    assert.doesNotMatch(out, new RegExp(`${first.settings.MOPL_ADMIN_PASSWORD}|${/MOPL_JWT_KEY=(\S+)/.exec(readFileSync(path.join(first.data, 'settings.env')))[1]}`));
+});
+
+test('what is private is closed to others', () => {
+    const mode = (name) => (statSync(path.join(first.data, name)).mode & 0o777).toString(8);
+    assert.equal(mode('.'), '700');
+    assert.equal(mode('settings.env'), '600');
+    for (const name of ['logs', 'files', 'run', 'postgres']) assert.equal(mode(name), '700', name);
+    for (const name of readdirSync(path.join(first.data, 'run')).filter((entry) => entry.endsWith('.sock'))) assert.match(mode(`run/${name}`), /^.00$/, name);
+});
+
+test('a web client is served with the hashes of its inline scripts', async () => {
+    for (const target of ['/', '/contents/42', '/sign-in?x=1', '/index.html']) {
+        const { status, headers, text } = await first.send('GET', target);
+        assert.equal(status, 200, target);
+        assert.equal(text, html(INLINE));
+        const scripts = /script-src ([^;]*)/.exec(headers['content-security-policy'])[1].split(' ');
+        assert.deepEqual(scripts, ["'self'", ...INLINE.map(hash), hash('loud()')]);
+        assert.match(headers['content-security-policy'], /connect-src 'self' ws: wss:;.*frame-ancestors 'none'/);
+        assert.equal(headers['cache-control'], 'no-cache');
+    }
+    const asset = await first.send('GET', '/assets/index-1a2b.js');
+    assert.equal(asset.text, 'console.log(1)');
+    assert.match(asset.headers['cache-control'], /max-age=31536000/);
+    for (const target of ['/assets/gone.js', '/.git/config', '/.env', '/%2egit/config', '/.git/config/%ff', '/.git/', '/api/contents/x/y', '/api', '/ws', '/oauth2/x']) {
+        const { status, json, text } = await first.send('GET', target);
+        assert.equal(status, 404, `${target}: ${text}`);
+        assert.equal(json.exceptionName, 'NotFoundException');
+    }
+    const changed = ['changed()'];
+    writeFileSync(path.join(site, 'index.html'), html(changed));
+    first.done('restart', 'lighttpd');
+    const { headers } = await first.send('GET', '/', { agent: false });
+    assert.ok(headers['content-security-policy'].includes(hash('changed()')));
+    assert.ok(!headers['content-security-policy'].includes(hash(INLINE[0])));
+});
+
+test('two instances side by side know nothing of each other', async () => {
+    await second.up();
+    assert.notEqual(first.port, second.port);
+    const admin = await second.signIn();
+    const content = await second.expect(201, second.createContent(admin.token, 'Only here'));
+    const here = await first.signIn();
+    await first.expect(404, first.send('GET', `/api/contents/${content.json.id}`, { token: here.token }));
+    await first.expect(401, first.send('GET', '/api/reviews/me', { token: admin.token }));
+    assert.equal((await first.trySignIn(first.settings.MOPL_ADMIN_EMAIL, second.settings.MOPL_ADMIN_PASSWORD)).status, 401);
+    for (const pid of second.processes()) assert.ok(!first.processes().includes(pid));
+    assert.equal(second.mopl('status').status, 0);
+});
+
+test('behind TLS cookies are Secure and browsers are told to stay with it', async () => {
+    const { cookies, refresh } = await second.signIn();
+    assert.ok(refresh);
+    for (const cookie of cookies) assert.match(cookie, /; Secure/, cookie);
+    for (const target of ['/', '/api/health', '/docs/', '/api/none']) {
+        assert.equal((await second.send('GET', target)).headers['strict-transport-security'], 'max-age=31536000; includeSubDomains', target);
+    }
+    assert.equal((await first.send('GET', '/')).headers['strict-transport-security'], undefined);
+    assert.doesNotMatch((await first.signIn()).cookies.join(), /Secure/);
+});
+
+test('ending one leaves the other alone', async () => {
+    second.down();
+    assert.deepEqual(second.processes(), []);
+    assert.equal((await first.send('GET', '/api/health')).json.status, 'UP');
+    assert.equal(first.mopl('status').status, 0);
+});
+
+test('a key is rolled without anybody noticing', async () => {
+    const file = path.join(first.data, 'settings.env');
+    const settings = readFileSync(file, 'utf8');
+    const old = /^MOPL_JWT_KEY=(.*)$/m.exec(settings)[1];
+    const write = (...lines) => writeFileSync(file, `${settings.replace(/^MOPL_JWT_KEY=.*\n/m, '')}${lines.join('\n')}\n`);
+    const answers = async (token) => (await first.send('GET', '/api/reviews/me', { token })).status;
+    const before_ = await first.newcomer('before');
+    write('MOPL_JWT_KEY=a-new-key-of-at-least-thirty-two-bytes', `MOPL_JWT_KEY_PREVIOUS=${old}`);
+    first.done('restart');
+    const after_ = await first.newcomer('after');
+    assert.deepEqual([await answers(before_.token), await answers(after_.token)], [200, 200]);
+    write('MOPL_JWT_KEY=a-new-key-of-at-least-thirty-two-bytes');
+    first.done('restart');
+    assert.deepEqual([await answers(before_.token), await answers(after_.token)], [401, 200]);
+    const again = await first.expect(200, first.send('POST', '/api/auth/refresh', { headers: { Cookie: `REFRESH_TOKEN=${before_.refresh}` } }));
+    assert.equal(await answers(again.json.accessToken), 200, 'the session itself has not ended');
+    appendFileSync(file, 'MOPL_NONSENSE=1\n');
+    assert.notEqual(first.mopl('restart', 'reviews').status, 0, 'settings that cannot be read end nothing');
+    assert.equal(await answers(after_.token), 200);
+    write('MOPL_JWT_KEY=a-new-key-of-at-least-thirty-two-bytes');
+});
+
+/** Every table with its rows; a running instance writes down how far it has read its events. */
+const rowsOf = (instance) => instance.sql(`SELECT string_agg(relname || ' ' || (xpath('/row/c/text()', query_to_xml(
+    'SELECT count(*) AS c FROM ' || relname, false, true, '')))[1], ',' ORDER BY relname) FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT IN ('outbox_progress', 'bus_offsets')`);
+
+test('everything is backed up while it runs, and restored into an empty instance', async () => {
+    const archive = path.join(folder, 'backup of everything.tar');
+    const admin = await first.signIn();
+    const picture = Buffer.concat([Buffer.from('GIF89a\x02\0\x03\0\0\0\0,', 'latin1'), Buffer.alloc(50000, 7)]);
+    const content = (await first.expect(201, first.createContent(admin.token, '백업할 콘텐츠', picture))).json;
+    const person = await first.newcomer('kept');
+    await first.expect(201, first.post('/api/reviews', { contentId: content.id, rating: 4.5, text: '좋아요' }, person.token));
+    const playlist = (await first.expect(201, first.post('/api/playlists', { title: '목록', description: '' }, person.token))).json;
+    await first.expect(204, first.post(`/api/playlists/${playlist.id}/contents/${content.id}`, {}, person.token));
+
+    first.done('backup', archive);
+    assert.equal((statSync(archive).mode & 0o777).toString(8), '600', 'it holds secrets');
+    assert.equal(first.mopl('backup', archive).status, 1, 'an archive is not written over');
+    assert.equal(first.mopl('restore', archive).status, 1, 'nor an instance');
+    assert.equal(restored.mopl('restore', path.join(site, 'index.html')).status, 1);
+    const rows = rowsOf(first);
+
+    restored.done('restore', archive);
+    assert.deepEqual(restored.processes(), [], 'restoring leaves nothing running');
+    assert.equal(restored.mopl('restore', archive).status, 1, 'it is not empty any more');
+    await restored.up();
+    assert.equal(rowsOf(restored), rows);
+    assert.equal(restored.wrongCounters(), '');
+    await restored.expect(200, restored.send('GET', '/api/reviews/me', { token: person.token }));
+    const again = await restored.signIn(person.email, person.password);
+    const read = (await restored.expect(200, restored.send('GET', `/api/contents/${content.id}`, { token: again.token }))).json;
+    assert.deepEqual([read.title, read.averageRating, read.reviewCount], ['백업할 콘텐츠', 4.5, 1]);
+    const file = await restored.expect(200, restored.send('GET', read.thumbnailUrl));
+    assert.equal(file.headers['content-length'], String(picture.length));
+    const found = await restored.send('GET', `/api/contents?limit=5&sortBy=createdAt&sortDirection=ASCENDING&keywordLike=${encodeURIComponent('백업')}`, { token: again.token });
+    assert.equal(found.json.totalCount, 1, 'search tables come along');
+    await restored.expect(201, restored.post('/api/playlists', { title: 'Life goes on', description: '' }, again.token));
+    await restored.expect(404, first.send('GET', '/api/none', { token: admin.token }));
+});
+
+test('nothing that people entrusted to the server is in its logs', async () => {
+    const person = await first.newcomer('secretive');
+    await first.trySignIn(person.email, 'wrong-secret-guess');
+    await first.trySignIn('a\r\n{"time":"forged","level":"info","event":"sign_in"}@x.example', 'wrong-secret-guess');
+    await first.expect(204, first.post('/api/auth/reset-password', { email: person.email }));
+    await first.expect(409, first.post('/api/users', { name: 'secretive', email: person.email, password: 'wrong-secret-guess' }));
+    await first.send('GET', `/api/users?emailLike=${person.email}&limit=1`, { token: person.token });
+    await first.send('GET', '/api/health%0d%0aforged:%20line', { headers: { 'X-Request-Id': 'abc"def\\{}' } });
+    await first.expect(200, first.send('POST', '/api/auth/refresh', { headers: { Cookie: `REFRESH_TOKEN=${person.refresh}` } }));
+    const mails = readdirSync(path.join(first.data, 'mail'));
+    assert.ok(mails.length > 0);
+    for (const name of mails) assert.equal((statSync(path.join(first.data, 'mail', name)).mode & 0o777).toString(8), '600');
+    const temporary = readFileSync(path.join(first.data, 'mail', mails.at(-1)), 'utf8');
+    assert.ok(temporary.includes(person.email));
+    for (const instance of [first, second, restored]) {
+        const keys = readFileSync(path.join(instance.data, 'settings.env'), 'utf8').match(/(?<=^MOPL_[A-Z_]*=).*/gm) ?? [];
+        const secrets = [person.token, person.refresh, person.password, 'wrong-secret-guess', instance.settings.MOPL_ADMIN_PASSWORD, ...keys];
+        const { status, stdout, stderr } = spawnSync('tests/logs.sh', [path.join(instance.data, 'logs'), ...secrets], { cwd: project, encoding: 'utf8' });
+        assert.equal(status, 0, stdout + stderr);
+    }
+    const refused = first.log('auth').split('\n').filter((line) => line.includes('"sign_in_refused"')).map((line) => JSON.parse(line));
+    assert.ok(refused.length >= 2 && refused.every((event) => event.requestId && event.address === '127.0.0.1'));
+});

@@ -10,7 +10,10 @@ import { Instance, project, temporaryFolder } from './instance.js';
 const folder = temporaryFolder();
 const site = path.join(folder, 'site');
 const first = new Instance(path.join(folder, 'first'), { MOPL_WEB_ROOT: site });
-const second = new Instance(path.join(folder, 'second one with spaces'), { MOPL_SECURE_COOKIES: 'on', MOPL_ADMIN_PASSWORD: 'of-the-second-one' });
+const second = new Instance(path.join(folder, 'second one with spaces'), {
+    MOPL_SECURE_COOKIES: 'on', MOPL_ADMIN_PASSWORD: 'of-the-second-one', MOPL_ALLOWED_ORIGINS: 'https://app.example, https://other.example:8443',
+    MOPL_RATE_LIMITS: 'on', MOPL_LIMIT_REQUESTS_PER_MINUTE: '40', MOPL_LIMIT_SIGN_UP_ADDRESS: '4',
+});
 const restored = new Instance(path.join(folder, 'restored'));
 
 const INLINE = ["window.a = '가나다';", "\n  if (1 < 2 && '</'+'script>') {\n    go();\n  }\n", "lines\r\nof\rother\nends"];
@@ -114,6 +117,43 @@ test('behind TLS cookies are Secure and browsers are told to stay with it', asyn
     }
     assert.equal((await first.send('GET', '/')).headers['strict-transport-security'], undefined);
     assert.doesNotMatch((await first.signIn()).cookies.join(), /Secure/);
+});
+
+test('origins that are allowed may call from their pages, no others', async () => {
+    const from = (origin, method = 'GET', target = '/api/contents') => second.send(method, target, { headers: { Origin: origin } });
+    const asked = await from('https://app.example', 'OPTIONS');
+    assert.deepEqual([asked.status, asked.headers['access-control-allow-origin'], asked.headers['access-control-allow-credentials']], [204, 'https://app.example', 'true']);
+    assert.match(asked.headers['access-control-allow-headers'], /X-XSRF-TOKEN/);
+    assert.equal((await from('https://other.example:8443')).headers['access-control-allow-origin'], 'https://other.example:8443');
+    assert.equal((await from('https://app.example', 'POST', '/api/auth/sign-out')).status, 204);
+    for (const origin of ['https://app.example.evil.example', 'http://app.example', 'https://app.example:444', 'https://other.example', 'null', '*']) {
+        assert.equal((await from(origin, 'OPTIONS')).status, 403, origin);
+        assert.equal((await from(origin)).headers['access-control-allow-origin'], undefined, origin);
+        assert.equal((await from(origin, 'POST', '/api/auth/sign-out')).status, 403, origin);
+    }
+});
+
+test('whoever asks too often is told to wait, and only he', async () => {
+    const refused = async (answer, seconds) => {
+        const { headers, json } = await second.expect(429, answer);
+        assert.ok(Number(headers['retry-after']) >= 1 && Number(headers['retry-after']) <= (seconds * 17) / 16, headers['retry-after']); // windows have 16 slots
+        assert.equal(json.exceptionName, 'TooManyRequestsException');
+        assert.match(json.message, new RegExp(headers['retry-after']));
+    };
+    const [busy, calm] = [await second.newcomer('busy'), await second.newcomer('calm')];
+    for (let i = 0; i < 10; i += 1) await second.expect(401, second.trySignIn(busy.email, 'wrong-password'));
+    await refused(second.trySignIn(busy.email, 'wrong-password'), 900);
+    await refused(second.trySignIn(busy.email, busy.password), 900);
+    await second.signIn(calm.email, calm.password);
+    for (let i = 0; i < 5; i += 1) await second.expect(204, second.post('/api/auth/reset-password', { email: busy.email }));
+    await refused(second.post('/api/auth/reset-password', { email: busy.email }), 3600);
+    for (let i = 0; i < 40; i += 1) await second.expect(200, second.send('GET', '/api/reviews/me', { token: busy.token }));
+    await refused(second.send('GET', '/api/reviews/me', { token: busy.token }), 60);
+    await refused(second.post('/api/playlists', { title: 'T', description: '' }, busy.token), 60);
+    await second.expect(200, second.send('GET', '/api/reviews/me', { token: calm.token }));
+    await second.newcomer('third');
+    await second.newcomer('fourth');
+    await refused(second.post('/api/users', { name: 'fifth', email: 'fifth@faults.example', password: 'password-of-fifth' }), 3600);
 });
 
 test('ending one leaves the other alone', async () => {

@@ -173,6 +173,7 @@ Test(bus, tells_how_far_behind_a_group_is) {
 
 /* Consumers */
 
+enum { DEATHS = 20 }; /* more than a transaction repeats by itself, three times over */
 enum trouble { TROUBLE_NONE, TROUBLE_POISON, TROUBLE_ALWAYS, TROUBLE_TWICE, TROUBLE_BACKEND_DIES, TROUBLE_CONSTRAINT };
 
 static enum rc see(struct worker_context *c, const struct bus_message *m) {
@@ -214,7 +215,7 @@ static enum rc handle(void *context, struct worker_context *c, const struct bus_
     if (trouble == TROUBLE_POISON) return RC_BAD_INPUT;
     if (trouble == TROUBLE_ALWAYS) return RC_INTERNAL;
     if (trouble == TROUBLE_TWICE && ++twice <= 2) return RC_INTERNAL;
-    if (trouble == TROUBLE_BACKEND_DIES && ++deaths <= 6) return db_exec(c->db, &c->arena, DB_WRITE, &die, NULL, NULL);
+    if (trouble == TROUBLE_BACKEND_DIES && ++deaths <= DEATHS) return db_exec(c->db, &c->arena, DB_WRITE, &die, NULL, NULL);
     if (trouble == TROUBLE_CONSTRAINT) return db_exec(c->db, &c->arena, DB_WRITE, &refuse, NULL, NULL);
     return RC_OK;
 }

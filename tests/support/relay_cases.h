@@ -131,15 +131,27 @@ Test(relay, a_second_one_stands_by_and_takes_over) {
     usleep(300000);
     for (int n = 2; n <= 50; n++) world_emit(&w, TOPIC_DOMAIN_EVENTS, 1, n);
     world_await(&w, "SELECT published FROM outbox_progress", 50);
+    /* While the first only pauses, its place is not taken. */
+    cr_assert_eq(kill(first.pid, SIGSTOP), 0);
+    world_emit(&w, TOPIC_DOMAIN_EVENTS, 1, 50);
+    usleep(1500000);
+    cr_assert_eq(world_number(&w, "SELECT published FROM outbox_progress"), 50);
+    cr_assert_eq(kill(first.pid, SIGCONT), 0);
+    world_await(&w, "SELECT published FROM outbox_progress", 51);
     struct str log = world_end(&w, &first, SIGKILL);
     cr_assert_eq(world_lines(log, "relay_standby"), 0, "%s", log.ptr);
     world_emit(&w, TOPIC_DOMAIN_EVENTS, 1, 51);
-    world_await(&w, "SELECT published FROM outbox_progress", 51);
+    world_await(&w, "SELECT published FROM outbox_progress", 52);
     log = world_end(&w, &second, SIGTERM);
     cr_assert_eq(world_lines(log, "relay_standby"), 1, "%s", log.ptr);
     cr_assert_eq(world_lines(log, "relay_active"), 1, "%s", log.ptr);
     world_fini(&w);
 }
+
+/* Relays that hold the lock of sleep. */
+static const char sleeping[] = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock' "
+                               "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+                               "AND objid = (hashtext('outbox_idle')::bigint & 4294967295)::oid";
 
 static bool notified_of(struct db *listener) {
     bool notified;
@@ -156,15 +168,11 @@ Test(relay, is_notified_only_while_it_sleeps) {
     world_emit(&w, TOPIC_CHAT, 1, 1);
     cr_assert_not(notified_of(listener), "nobody sleeps");
     struct program relay = world_relay(&w);
-    static const char sleeping[] =
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock' "
-        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-        "AND objid = (hashtext('outbox_idle')::bigint & 4294967295)::oid";
     world_await(&w, sleeping, 1);
     world_emit(&w, TOPIC_CHAT, 1, 2);
     cr_assert(notified_of(listener), "it sleeps");
     world_await(&w, "SELECT published FROM outbox_progress", 2);
-    /* Two at once wake it. It does not lie down before whoever wrote meanwhile has ended. */
+    /* It does not lie down before whoever wrote without notifying has ended. */
     world_end(&w, &relay, SIGKILL);
     cr_assert_eq(db_script(writer, "BEGIN; INSERT INTO outbox (event_id, topic, key, type, payload) "
                                    "VALUES (mopl_uuid_v7(), 'mopl.chat', 'k', 'sleep', '{}')"),
@@ -179,6 +187,46 @@ Test(relay, is_notified_only_while_it_sleeps) {
     world_await(&w, "SELECT published FROM outbox_progress", 4);
     world_await(&w, sleeping, 1);
     db_free(writer);
+    db_free(listener);
+    world_end(&w, &relay, SIGTERM);
+    world_fini(&w);
+}
+
+static pid_t pair_writer(int pairs) {
+    fflush(NULL);
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid > 0) return pid;
+    struct db *db = db_new(w.conf.database_url, 10000);
+    for (int i = 0; i < pairs; i++) {
+        if (db_script(
+                db,
+                "INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), 'mopl.chat', 'k', 'busy', '{}' "
+                "FROM generate_series(1, 2)"))
+            _exit(1);
+    }
+    _exit(0);
+}
+
+Test(relay, stays_awake_while_many_write) {
+    enum { WRITERS = 4, PAIRS = 200 };
+    pid_t writers[WRITERS];
+    int status, notifications = 0;
+    begin("busy");
+    struct db *listener = db_new(w.conf.database_url, 0);
+    PGconn *conn = db_connection(listener);
+    PQclear(PQexec(conn, "LISTEN mopl_outbox"));
+    struct program relay = world_relay(&w);
+    world_await(&w, sleeping, 1);
+    for (int i = 0; i < WRITERS; i++) writers[i] = pair_writer(PAIRS);
+    for (int i = 0; i < WRITERS; i++) {
+        cr_assert_eq(waitpid(writers[i], &status, 0), writers[i]);
+        cr_assert_eq(status, 0);
+    }
+    world_await(&w, "SELECT published FROM outbox_progress", 2 * WRITERS * PAIRS);
+    PQclear(PQexec(conn, "SELECT 1"));
+    for (PGnotify *n; (n = PQnotifies(conn)) != NULL; notifications++) PQfreemem(n);
+    cr_assert_lt(notifications, WRITERS * PAIRS, "each of them had to notify");
     db_free(listener);
     world_end(&w, &relay, SIGTERM);
     world_fini(&w);

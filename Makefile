@@ -192,6 +192,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libmopl.a
 bench: deps-test ## measure (tests/bench), print the table and write it into docs/benchmarks.md; 10 minutes, the first time 20
 	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/empty $(B)/tests/bench/pages $(CLIENT_MODULES)
 	@SCALE=$(SCALE) tests/bench/run.sh $(BENCH)
+	@[ -n "$(BENCH)" ] || $(MAKE) --silent bench-events
 bench-events: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus
 	@B=$(B) tests/bench/events.sh
 

@@ -15,11 +15,12 @@
 
 enum {
     TOLD_MAX = sizeof((struct kafka_link *)0)->told / sizeof(rd_kafka_resp_err_t),
-    DESTROY_S = 3,
+    DESTROY_S = 2,
     PUBLISH_MS = 5000,
     CREATE_MS = 5000,
     ERROR_BYTES = 512,
-    QUEUE_FULL_PAUSE_MS = 10
+    QUEUE_FULL_PAUSE_MS = 10,
+    PURGE_MS = 500
 };
 
 /* Settings */
@@ -254,7 +255,7 @@ static void with_delivery(rd_kafka_conf_t *conf) {
 static void drop_producer(struct bus_kafka *bus) {
     if (!bus->producer) return;
     (void)rd_kafka_purge(bus->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    (void)rd_kafka_flush(bus->producer, KAFKA_ASK_MS);
+    (void)rd_kafka_flush(bus->producer, PURGE_MS);
     kafka_destroy(bus->producer);
     bus->producer = NULL;
 }

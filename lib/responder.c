@@ -163,19 +163,11 @@ static int print_sql(void) {
     return 0;
 }
 
-static enum log_level level_of(const char *name) {
-    static const char *const names[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
-    for (enum log_level level = LOG_DEBUG; level <= LOG_ERROR; level++) {
-        if (strcmp(name, names[level]) == 0) return level;
-    }
-    return LOG_INFO;
-}
-
 static int with_conf(bool only_check) {
     struct conf conf;
     int status = EXIT_USAGE;
     if (conf_load(&conf, stderr) != RC_OK) return status;
-    log_init(responder.name, level_of(conf.log_level));
+    log_init(responder.name, log_level_of(conf.log_level));
     if (only_check) {
         status = check_sql(&conf);
     } else if (strlen(conf.jwt_key) < JWT_KEY_BYTES_MIN) {

@@ -57,14 +57,14 @@ static void forget(struct consumer_kafka *c, const rd_kafka_topic_partition_list
     c->polled_count = kept;
 }
 
+/* Everything is given back and dealt anew at each change: librdkafka 2.0's cooperative assignor can abort the process when it ends.
+ */
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t *partitions, void *context) {
     struct consumer_kafka *c = ((struct kafka_link *)context)->owner;
     bool got = event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     if (!got) forget(c, partitions);
-    rd_kafka_error_t *error = got ? rd_kafka_incremental_assign(rk, partitions) : rd_kafka_incremental_unassign(rk, partitions);
-    if (!error) return;
-    log_event(LOG_WARN, "kafka_rebalance_failed", LOG_CSTR("error", rd_kafka_error_name(error)));
-    rd_kafka_error_destroy(error);
+    rd_kafka_resp_err_t error = rd_kafka_assign(rk, got ? partitions : NULL);
+    if (error) log_event(LOG_WARN, "kafka_rebalance_failed", LOG_CSTR("error", rd_kafka_err2name(error)));
 }
 
 static void with_rebalance(rd_kafka_conf_t *conf) {
@@ -92,7 +92,7 @@ static bool open_client(struct consumer_kafka *c) {
                                     "auto.offset.reset",
                                     "earliest",
                                     "partition.assignment.strategy",
-                                    "cooperative-sticky",
+                                    "range",
                                     "session.timeout.ms",
                                     SESSION_MS,
                                     "heartbeat.interval.ms",

@@ -1,50 +1,60 @@
-# P3: what a page costs in the large set against the small one: first, 10th, 100th and 1,000th page by cursor, every sort key and direction, with
-# and without a type filter. The pages of both are asked for in turn, over one connection each; times are medians.
+# P3: what a page costs in the large set against the small one: first, 10th, 100th and 1,000th page by cursor, every sort key and direction,
+# with and without a type filter.
 # shellcheck shell=bash
 
-p3_rounds=300 p3_pages=1,10,100,1000
+p3_passes=7 p3_rounds=60 p3_pages=1,10,100,1000
 
 part_p3() {
-  local sort direction filter='' small_content large_content list
+  local small large name list page ratio
   start small
-  small_content=$(p3_most_reviewed)
-  local small=("${address#http://}" "$token")
+  p3_lists >"$bench/p3.small"
+  small=("${address#http://}" "$token")
   start large
-  large_content=$(p3_most_reviewed)
-  local large=("${address#http://}" "$token")
-  : >"$bench/p3.lists"
-  for direction in DESCENDING ASCENDING; do
-    for sort in createdAt watcherCount rate; do
-      p3_compare "contents" "$sort" "/api/contents?limit=20"
-      for filter in movie sport; do
-        p3_compare "contents of one type" "$sort" "/api/contents?limit=20&typeEqual=$filter"
-      done
-      filter=
-    done
-    for sort in createdAt rating; do p3_compare "reviews" "$sort" "/api/reviews?limit=20" "&contentId=$small_content" "&contentId=$large_content"; done
-    for sort in updatedAt subscribeCount; do p3_compare "playlists" "$sort" "/api/playlists?limit=20"; done
-  done
+  p3_lists >"$bench/p3.large"
+  large=("${address#http://}" "$token")
+  paste <(cut -f 3 "$bench/p3.small") <(cut -f 3 "$bench/p3.large") |
+    build/release/tests/bench/pages "$p3_passes" "$p3_rounds" "$p3_pages" "${small[@]}" "${large[@]}" >"$bench/p3.pages"
   stop_instance large
   stop_instance small
+  # Each of the lists again for each of its pages, beside what was measured.
+  awk '{ for (i = 0; i < pages; i++) print }' pages="$(tr , '\n' <<<"$p3_pages" | wc -l)" "$bench/p3.small" | cut -f 1,2 |
+    paste - "$bench/p3.pages" >"$bench/p3.ratios"
   while read -r list; do
-    figure "page of $list, large to small, the worst" "$(awk -F '\t' -v list="$list" '$1 == list && $2 > worst { worst = $2 } END { print worst }' "$bench/p3.lists")" "" \
-      '<=' 1.5 "$(awk -F '\t' -v list="$list" '$1 == list { print $2 }' "$bench/p3.lists" | median) the median of all pages"
-  done < <(cut -f 1 "$bench/p3.lists" | uniq | awk '!seen[$0]++')
+    p3_figure figure "page of $list, large to small: the worst" "$(awk -F '\t' -v list="$list" '$1 == list' "$bench/p3.ratios")" \
+      "$(awk -F '\t' -v list="$list" '$1 == list { print $8 }' "$bench/p3.ratios" | median) the median of all pages"
+  done < <(cut -f 1 "$bench/p3.ratios" | awk '!seen[$0]++')
+  while read -r name; do
+    p3_figure detail "$name" "$(awk -F '\t' -v name="$name" '$2 == name' "$bench/p3.ratios")" "$(p3_pages_of "$name")"
+  done < <(cut -f 2 "$bench/p3.ratios" | uniq)
 }
 
-p3_most_reviewed() { sql -c "SELECT id FROM contents ORDER BY review_count DESC LIMIT 1"; }
+# Every list of the instance in every order: a group, a name, its path.
+p3_lists() {
+  local sort direction type content
+  content=$(sql -c "SELECT id FROM contents ORDER BY review_count DESC LIMIT 1")
+  for direction in DESCENDING ASCENDING; do
+    local page="limit=20&sortDirection=$direction&sortBy"
+    for sort in createdAt watcherCount rate; do
+      printf '%s\t%s\t%s\n' "contents" "contents by $sort, ${direction,,}" "/api/contents?$page=$sort"
+      for type in movie sport; do
+        printf '%s\t%s\t%s\n' "contents of a type" "contents of type $type by $sort, ${direction,,}" "/api/contents?$page=$sort&typeEqual=$type"
+      done
+    done
+    for sort in createdAt rating; do
+      printf '%s\t%s\t%s\n' "reviews" "reviews by $sort, ${direction,,}" "/api/reviews?$page=$sort&contentId=$content"
+    done
+    for sort in updatedAt subscribeCount; do
+      printf '%s\t%s\t%s\n' "playlists" "playlists by $sort, ${direction,,}" "/api/playlists?$page=$sort"
+    done
+  done
+}
 
-# All pages of a list in one order, given by `sort`, `direction` and `filter`.
-p3_compare() {  # LIST SORT PATH SMALL_END LARGE_END
-  local page small_page small_us large_us ratio worst=0 pages='' first_us='' path="$3&sortBy=$2&sortDirection=$direction"
-  while IFS=$'\t' read -r page small_page small_us _ large_us; do
-    ratio=$(calc %.2f 'l / s' l="$large_us" s="$small_us")
-    printf '%s\t%s\n' "$1" "$ratio" >>"$bench/p3.lists"
-    worst=$(calc %.2f 'r > w ? r : w' r="$ratio" w="$worst")
-    pages+="${pages:+, }page $page: $ratio"
-    [ "$small_page" = "$page" ] || pages+=" (to page $small_page)"
-    first_us=${first_us:-$small_us}
-  done < <(build/release/tests/bench/pages "$p3_rounds" "$p3_pages" "${small[@]}" "$path${4:-}" "${large[@]}" "$path${5:-}")
-  [ -n "$first_us" ] || die "$1 could not be measured"
-  detail "$1 by $2, ${direction,,}${filter:+, $filter}" "$worst" "" '<=' 1.5 "$pages; first page of the small set $(calc %d us us="$first_us") µs"
+p3_figure() {  # figure|detail NAME LINES BASIS
+  "$1" "$2" "$(awk -F '\t' '$8 > worst { worst = $8 } END { printf "%.2f", worst }' <<<"$3")" "" '<=' 1.5 "$4"
+}
+
+p3_pages_of() {  # NAME
+  awk -F '\t' -v name="$1" '
+    $2 == name { printf "%spage %s: %.2f%s", separator, $3, $8, $4 == $3 ? "" : " (to page " $4 ")"; separator = ", "; us = us ? us : $5 }
+    END { printf "; first page of the small set %d µs\n", us }' "$bench/p3.ratios"
 }

@@ -1,8 +1,11 @@
-/* What pages of two lists cost, side by side. Each list is walked by its cursors to the wanted pages; then those of both are asked
- * for in turn, so that whatever else the machine does falls on both alike. pages ROUNDS PAGE,PAGE,... HOST:PORT TOKEN PATH
- * HOST:PORT TOKEN PATH      (PATH has a query, without a cursor) Prints a line for each wanted page: PAGE, the page taken of the
- * first list, microseconds of it, page taken of the second, its microseconds. Times are medians over all rounds. A list that ends
- * before a wanted page gives its last page but one. */
+/* What pages of lists cost in two instances, side by side.
+ *   pages PASSES ROUNDS PAGE,PAGE,... HOST:PORT TOKEN HOST:PORT TOKEN <PATHS
+ * Each line of PATHS has the paths of one list in the first and in the second instance, a tab between; both with a query, without a
+ * cursor. Every list is walked by its cursors to the wanted pages. Then, in several passes over all lists, the pages of both
+ * instances are asked for in turn, some rounds each: whatever else the machine does falls on both alike, and what favours one for a
+ * while is outvoted by the other passes. Prints for each line and wanted page: the page, the one taken in the first instance and
+ * its microseconds, the same of the second, and the second's time over the first's. All are medians, over the rounds and then over
+ * the passes. A list that ends before a wanted page gives its last page but one. */
 #include <arpa/inet.h>
 #include <assert.h>
 #include <err.h>
@@ -16,17 +19,31 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WANTED_MAX = 16, CURSOR_MAX = 1024, ANSWER_MAX = 1 << 20, PORT_MAX = 65535 };
+enum { WANTED_MAX = 8, LISTS_MAX = 64, PASSES_MAX = 100, ROUNDS_MAX = 10000, ANSWER_MAX = 1 << 20, PORT_MAX = 65535 };
+enum { CURSOR_MAX = 512, PATH_MAX_BYTES = 512, TOKEN_MAX = 2048 };
+
+/* Below the front server's own limit. */
+enum { REQUESTS_OF_CONNECTION = 5000 };
+
+struct instance {
+    const char *address, *token;
+    int fd, requests;
+};
+
+/* What is taken of a list for one wanted page in one instance. */
+struct place {
+    int page;
+    char cursor[CURSOR_MAX]; /* that leads to it; "" for the first page */
+    double us[PASSES_MAX];
+};
 
 struct list {
-    const char *token, *path;
-    int fd;
-    int page[WANTED_MAX];                /* the one taken for each wanted page */
-    char cursor[WANTED_MAX][CURSOR_MAX]; /* that leads to it; "" for the first page */
-    double *us[WANTED_MAX];              /* a time a round */
+    char path[2][PATH_MAX_BYTES];
+    struct place places[WANTED_MAX][2];
 };
 
 static char answer[ANSWER_MAX + 1];
+static struct list lists[LISTS_MAX];
 
 static int number(const char *text, int max) {
     char *end;
@@ -49,35 +66,42 @@ static int dial(const char *address) {
     return fd;
 }
 
-static size_t body_end(const char *head_end) {
-    const char *length = strcasestr(answer, "\r\nContent-Length:");
+/* Asking */
+
+static size_t whole_length(const char *head_end) {
+    static const char name[] = "\r\nContent-Length:";
+    const char *length = strcasestr(answer, name);
     if (!length || length > head_end) errx(1, "an answer without Content-Length");
-    return (size_t)(head_end - answer) + 4 + strtoul(length + strlen("\r\nContent-Length:"), NULL, 10);
+    return (size_t)(head_end - answer) + 4 + strtoul(length + strlen(name), NULL, 10);
 }
 
 /* Reads one answer into `answer`. */
-static void receive(const struct list *l) {
+static void receive(int fd, const char *path) {
     size_t have = 0, wanted = 0;
     while (wanted == 0 || have < wanted) {
-        ssize_t got = recv(l->fd, answer + have, ANSWER_MAX - have, 0);
-        if (got <= 0) err(1, "%s: the answer is cut off", l->path);
+        ssize_t got = recv(fd, answer + have, ANSWER_MAX - have, 0);
+        if (got <= 0) err(1, "%s: the answer is cut off", path);
         have += (size_t)got;
         answer[have] = '\0';
         const char *head_end = strstr(answer, "\r\n\r\n");
-        if (head_end && wanted == 0) wanted = body_end(head_end);
-        if (wanted > ANSWER_MAX) errx(1, "%s: the answer is too large", l->path);
+        if (head_end && wanted == 0) wanted = whole_length(head_end);
+        if (wanted > ANSWER_MAX) errx(1, "%s: the answer is too large", path);
     }
-    if (strncmp(answer, "HTTP/1.1 200", 12) != 0) errx(1, "%s: %.*s", l->path, (int)have, answer);
+    if (strncmp(answer, "HTTP/1.1 200", 12) != 0) errx(1, "%s: %.*s", path, (int)have, answer);
 }
 
-static void ask(const struct list *l, const char *cursor) {
-    char request[4096];
+static void ask(struct instance *i, const char *path, const char *cursor) {
+    char request[PATH_MAX_BYTES + CURSOR_MAX + TOKEN_MAX + 128];
     int len = snprintf(request, sizeof request,
-                       "GET %s%s%s HTTP/1.1\r\nHost: bench\r\nCookie: XSRF-TOKEN=x\r\nAuthorization: Bearer %s\r\n\r\n", l->path,
-                       *cursor ? "&cursor=" : "", cursor, l->token);
-    assert(len > 0 && (size_t)len < sizeof request);
-    if (send(l->fd, request, (size_t)len, MSG_NOSIGNAL) != len) err(1, "%s", l->path);
-    receive(l);
+                       "GET %s%s%s HTTP/1.1\r\nHost: bench\r\nCookie: XSRF-TOKEN=x\r\nAuthorization: Bearer %s\r\n\r\n", path,
+                       *cursor ? "&cursor=" : "", cursor, i->token);
+    if (len < 0 || (size_t)len >= sizeof request) errx(1, "%s: the request is too long", path);
+    if (i->requests++ % REQUESTS_OF_CONNECTION == 0) {
+        if (i->fd >= 0) close(i->fd);
+        i->fd = dial(i->address);
+    }
+    if (send(i->fd, request, (size_t)len, MSG_NOSIGNAL) != len) err(1, "%s", path);
+    receive(i->fd, path);
 }
 
 /* The cursor of the last answer; false on the last page. */
@@ -92,22 +116,24 @@ static bool next_cursor(char out[CURSOR_MAX]) {
     return true;
 }
 
-/* Notes the cursors of the wanted pages, given in ascending order. The last page with one behind it stands for all further ones. */
-static void walk(struct list *l, const int *wanted, int count) {
+/* Notes the cursors of the wanted pages, which ascend. */
+static void walk(struct list *l, int which, struct instance *instance, const int *wanted, int count) {
     char cursor[CURSOR_MAX] = "", next[CURSOR_MAX];
     int page = 1;
-    ask(l, cursor);
+    ask(instance, l->path[which], cursor);
     for (int i = 0; i < count; i++) {
         while (page < wanted[i] && next_cursor(next)) {
-            ask(l, next);
+            ask(instance, l->path[which], next);
             if (!strstr(answer, "\"hasNext\":true")) break;
             memcpy(cursor, next, sizeof cursor);
             page++;
         }
-        l->page[i] = page;
-        memcpy(l->cursor[i], cursor, sizeof cursor);
+        l->places[i][which].page = page;
+        memcpy(l->places[i][which].cursor, cursor, sizeof cursor);
     }
 }
+
+/* Measuring */
 
 static double now_us(void) {
     struct timespec t;
@@ -120,9 +146,31 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double median(double *values, int count) {
-    qsort(values, (size_t)count, sizeof *values, by_size);
-    return values[count / 2];
+static double median(const double *values, int count) {
+    double sorted[ROUNDS_MAX];
+    memcpy(sorted, values, (size_t)count * sizeof *values);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_size);
+    return sorted[count / 2];
+}
+
+static void measure(struct list *l, int wanted, struct instance instances[2], int pass, int rounds) {
+    static double us[2][ROUNDS_MAX];
+    for (int round = 0; round < rounds; round++) {
+        for (int which = 0; which < 2; which++) {
+            double began_us = now_us();
+            ask(&instances[which], l->path[which], l->places[wanted][which].cursor);
+            us[which][round] = now_us() - began_us;
+        }
+    }
+    for (int which = 0; which < 2; which++) l->places[wanted][which].us[pass] = median(us[which], rounds);
+}
+
+static void print(const struct list *l, int wanted, int page, int passes) {
+    const struct place *first = &l->places[wanted][0], *second = &l->places[wanted][1];
+    double ratios[PASSES_MAX];
+    for (int pass = 0; pass < passes; pass++) ratios[pass] = second->us[pass] / first->us[pass];
+    printf("%d\t%d\t%.1f\t%d\t%.1f\t%.3f\n", page, first->page, median(first->us, passes), second->page, median(second->us, passes),
+           median(ratios, passes));
 }
 
 static int read_pages(char *text, int pages[WANTED_MAX]) {
@@ -135,29 +183,30 @@ static int read_pages(char *text, int pages[WANTED_MAX]) {
     return count;
 }
 
+static int read_lists(void) {
+    char line[2 * PATH_MAX_BYTES];
+    int count = 0;
+    for (; fgets(line, sizeof line, stdin); count++) {
+        char *second = line, *first = strsep(&second, "\t");
+        if (count == LISTS_MAX || !second) errx(2, "%d lines of two paths at most are needed", LISTS_MAX);
+        second[strcspn(second, "\n")] = '\0';
+        if (strlen(first) >= PATH_MAX_BYTES || strlen(second) >= PATH_MAX_BYTES) errx(2, "%s: the path is too long", first);
+        snprintf(lists[count].path[0], PATH_MAX_BYTES, "%s", first);
+        snprintf(lists[count].path[1], PATH_MAX_BYTES, "%s", second);
+    }
+    return count;
+}
+
 int main(int argc, char **argv) {
-    struct list lists[2];
     int wanted[WANTED_MAX];
-    if (argc != 9) errx(2, "usage: pages ROUNDS PAGE,PAGE,... HOST:PORT TOKEN PATH HOST:PORT TOKEN PATH");
-    int rounds = number(argv[1], 1000000), count = read_pages(argv[2], wanted);
-    for (int i = 0; i < 2; i++) {
-        lists[i] = (struct list){.fd = dial(argv[3 + 3 * i]), .token = argv[4 + 3 * i], .path = argv[5 + 3 * i]};
-        walk(&lists[i], wanted, count);
-        for (int p = 0; p < count; p++) lists[i].us[p] = calloc((size_t)rounds, sizeof(double));
+    if (argc != 8) errx(2, "usage: pages PASSES ROUNDS PAGE,PAGE,... HOST:PORT TOKEN HOST:PORT TOKEN <PATHS");
+    int passes = number(argv[1], PASSES_MAX), rounds = number(argv[2], ROUNDS_MAX), pages = read_pages(argv[3], wanted);
+    int count = read_lists();
+    struct instance instances[2] = {{argv[4], argv[5], -1, 0}, {argv[6], argv[7], -1, 0}};
+    for (int i = 0; i < 2 * count; i++) walk(&lists[i / 2], i % 2, &instances[i % 2], wanted, pages);
+    for (int i = 0; i < passes * count * pages; i++) {
+        measure(&lists[i / pages % count], i % pages, instances, i / pages / count, rounds);
     }
-    for (int round = 0; round < rounds; round++) {
-        for (int p = 0; p < count; p++) {
-            for (int i = 0; i < 2; i++) {
-                double began = now_us();
-                ask(&lists[i], lists[i].cursor[p]);
-                lists[i].us[p][round] = now_us() - began;
-            }
-        }
-    }
-    for (int p = 0; p < count; p++) {
-        printf("%d", wanted[p]);
-        for (int i = 0; i < 2; i++) printf("\t%d\t%.1f", lists[i].page[p], median(lists[i].us[p], rounds));
-        printf("\n");
-    }
+    for (int i = 0; i < count * pages; i++) print(&lists[i / pages], i % pages, wanted[i % pages], passes);
     return 0;
 }

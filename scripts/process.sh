@@ -84,25 +84,25 @@ step() {  # NAME COMMAND...
   die "$name failed"
 }
 
-status_line() {  # NAME PID
+status_line() {  # NAME PID TREE
   local name=$1 pid=$2 all workers=- restarts=- since
   if is_worker "$name" || { [ -S "$run/$name.sock" ] && [ "$name" != redis ]; }; then  # pid is multiwatch's
-    workers=$(children "$pid" | wc -w)
+    workers=$(awk -v parent="$pid" '$2 == parent' <<<"$3" | wc -l)
     restarts=$(restarts_of "$name")
   fi
-  all=$(descendants "$pid")
+  all=$(descendants "$pid" <<<"$3")
   since=$(date -d "-$(ps -o etimes= -p "$pid") seconds" '+%Y-%m-%d %H:%M:%S')
   printf '%-18s %8s %8s %9s %8s  %s\n' "$name" "$pid" "$workers" "$restarts" "$(memory_mb "$all")" "$since"
 }
 
-descendants() {  # PID: it and everything below it
-  local child
-  echo "$1"
-  for child in $(children "$1"); do descendants "$child"; done
+descendants() {  # PID: it and everything below it, of the lines "PID PARENT" on stdin
+  awk -v top="$1" '
+    { parent[$1] = $2 }
+    END { for (pid in parent) { for (at = pid; at in parent && at != top; at = parent[at]); if (at == top) print pid } }'
 }
 
 memory_mb() {  # PIDS
-  local pid
-  for pid in $1; do cat "/proc/$pid/smaps_rollup" 2>/dev/null || true; done |
+  # shellcheck disable=SC2086
+  { printf '/proc/%s/smaps_rollup\n' $1 | xargs cat 2>/dev/null || true; } |
     awk '/^Pss:/ { kb += $2 } END { printf "%.1f", kb / 1024 }'
 }

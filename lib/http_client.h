@@ -1,0 +1,58 @@
+/* HTTP client by libcurl: one request at a time on connections that are kept alive between calls, for what stands behind MOPL (the
+ * search engine, storages, collectors' sources, identity providers). Redirects are not followed: their answer is the answer.
+ * Certificates are checked against the system's list. The variables http_proxy, https_proxy and no_proxy hold as with curl.
+ * Repeating is the caller's: only a kept connection that had died while idle is replaced unseen. */
+#ifndef MOPL_HTTP_CLIENT_H
+#define MOPL_HTTP_CLIENT_H
+
+#include "arena.h"
+#include "http.h"
+#include "rc.h"
+
+struct http_client;
+
+/* Never NULL; connects on first use. Belongs to the process that made it (not across fork). It ignores SIGPIPE by itself. */
+struct http_client *http_client_new(void);
+void http_client_free(struct http_client *client);
+
+enum { HTTP_CLIENT_HEADERS_MAX = 24, HTTP_CLIENT_HEAD_BYTES_MAX = 64 << 10 };
+
+struct http_header {
+    const char *name;
+    struct str value; /* without CR, LF and NUL */
+};
+
+/* What is asked; borrowed until the call returns. */
+struct http_call {
+    enum http_method method;           /* not HTTP_OTHER */
+    const char *url;                   /* http or https; user:password@ in it become Basic credentials; must be encoded already */
+    const struct http_header *headers; /* beside Host, Content-Length and User-Agent, which a line here replaces */
+    size_t header_count;               /* up to HTTP_CLIENT_HEADERS_MAX */
+    struct str body;                   /* absent: none */
+    int64_t connect_timeout_ms;        /* name look-up, connection and TLS together; 1 or more */
+    int64_t timeout_ms;                /* everything, that included; 1 or more */
+    size_t answer_max_bytes;           /* a longer body is RC_TOO_LARGE */
+};
+
+/* What came back; in the arena. */
+struct http_answer {
+    int status;         /* 100 to 599; 0 if there is no answer */
+    struct str headers; /* "Name: value" lines of the last answer, each ended by CRLF, without the status line */
+    struct str body;    /* empty, not absent, if there is none */
+    const char *error;  /* why the result is not RC_OK: a text for logs without credentials or addresses' paths; NULL else */
+    bool timed_out;     /* RC_UNAVAILABLE because a time limit passed */
+    bool maybe_done;    /* not RC_OK, but the request had been sent: the other side may have acted on it */
+};
+
+/* RC_OK: an answer came, whatever its status. RC_UNAVAILABLE: none came whole (no connection, time out, cut off). RC_TOO_LARGE: it
+ * has a longer body than wanted, or a head above HTTP_CLIENT_HEAD_BYTES_MAX. RC_BAD_INPUT: the call itself is unfit: its address,
+ * or a header with a line break. `*answer` is always written. */
+MUST_CHECK enum rc http_client_call(struct http_client *client, struct arena *a, const struct http_call *call,
+                                    struct http_answer *answer);
+
+/* Value of the first header of that name, case ignored, without blanks around it; absent if there is none. */
+struct str http_answer_header(const struct http_answer *answer, const char *name);
+/* Seconds to wait by Retry-After (RFC 9110: seconds or a date), 0 or more; `otherwise` if the header is missing or unfit. */
+int64_t http_answer_retry_after_s(const struct http_answer *answer, int64_t otherwise);
+
+#endif

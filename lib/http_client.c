@@ -121,6 +121,11 @@ static bool set_up(struct transfer *t) {
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+    if (call->signing) {
+        curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, arena_printf(t->arena, "aws:amz:%s:s3", call->signing->region));
+        curl_easy_setopt(curl, CURLOPT_USERNAME, call->signing->access_key);
+        curl_easy_setopt(curl, CURLOPT_PASSWORD, call->signing->secret_key);
+    }
     set_method(curl, call);
     return curl_easy_setopt(curl, CURLOPT_URL, call->url) == CURLE_OK && set_headers(t);
 }
@@ -156,21 +161,141 @@ static enum rc judge(struct transfer *t, CURLcode code, struct http_answer *answ
     return rc;
 }
 
-enum rc http_client_call(struct http_client *client, struct arena *a, const struct http_call *call, struct http_answer *answer) {
-    struct transfer t = {.client = client, .call = call, .arena = a};
-    enum rc rc = RC_BAD_INPUT;
+/* False, with the answer saying why, if the call is unfit. What it was or was not, transfer_fini() follows. */
+static bool transfer_init(struct transfer *t, struct http_client *client, struct arena *a, const struct http_call *call,
+                          struct http_answer *answer) {
+    *t = (struct transfer){.client = client, .call = call, .arena = a};
     *answer = (struct http_answer){.headers = STR(""), .body = STR("")};
-    buf_init(&t.headers);
-    buf_init(&t.body);
-    if (set_up(&t)) {
-        rc = judge(&t, curl_easy_perform(client->curl), answer);
-    } else {
-        answer->error = "the address or a header is unfit";
-    }
-    curl_slist_free_all(t.lines);
-    buf_fini(&t.body);
-    buf_fini(&t.headers);
+    buf_init(&t->headers);
+    buf_init(&t->body);
+    if (set_up(t)) return true;
+    answer->error = "the address or a header is unfit";
+    return false;
+}
+
+static void transfer_fini(struct transfer *t) {
+    curl_slist_free_all(t->lines);
+    buf_fini(&t->body);
+    buf_fini(&t->headers);
+}
+
+enum rc http_client_call(struct http_client *client, struct arena *a, const struct http_call *call, struct http_answer *answer) {
+    struct transfer t;
+    enum rc rc = RC_BAD_INPUT;
+    if (transfer_init(&t, client, a, call, answer)) rc = judge(&t, curl_easy_perform(client->curl), answer);
+    transfer_fini(&t);
     return rc;
+}
+
+/* Pools */
+
+enum { POLL_MS = 1000 };
+
+enum lane_state { LANE_FREE, LANE_TAKEN, LANE_UNFIT, LANE_SENT };
+
+struct lane {
+    struct http_lane shown; /* first: what callers have is the lane itself */
+    struct http_client client;
+    struct transfer transfer;
+    enum lane_state state;
+    void (*done)(struct http_lane *lane, enum rc rc);
+};
+
+struct http_pool {
+    CURLM *multi;
+    struct lane *lanes;
+    size_t count;
+};
+
+struct http_pool *http_pool_new(size_t lanes) {
+    struct http_pool *pool = mem_zalloc(sizeof *pool);
+    pool->multi = curl_multi_init();
+    if (!pool->multi) abort(); /* only for want of memory */
+    pool->count = lanes;
+    pool->lanes = mem_zalloc(lanes * sizeof *pool->lanes);
+    for (size_t i = 0; i < lanes; i++) {
+        struct lane *lane = &pool->lanes[i];
+        arena_init(&lane->shown.arena);
+        lane->client.curl = curl_easy_init();
+        if (!lane->client.curl) abort();
+    }
+    return pool;
+}
+
+void http_pool_free(struct http_pool *pool) {
+    if (!pool) return;
+    for (size_t i = 0; i < pool->count; i++) {
+        struct lane *lane = &pool->lanes[i];
+        if (lane->state == LANE_SENT) curl_multi_remove_handle(pool->multi, lane->client.curl);
+        if (lane->state == LANE_SENT || lane->state == LANE_UNFIT) transfer_fini(&lane->transfer);
+        curl_easy_cleanup(lane->client.curl);
+        arena_fini(&lane->shown.arena);
+    }
+    curl_multi_cleanup(pool->multi);
+    free(pool->lanes);
+    free(pool);
+}
+
+/* Hands the answer over; then the lane is free unless it was sent again. */
+static void finish_lane(struct lane *lane, enum rc rc) {
+    transfer_fini(&lane->transfer);
+    lane->state = LANE_TAKEN;
+    lane->done(&lane->shown, rc);
+    if (lane->state == LANE_TAKEN) lane->state = LANE_FREE;
+}
+
+static void finish_done(struct http_pool *pool) {
+    int left;
+    for (CURLMsg *message = curl_multi_info_read(pool->multi, &left); message; message = curl_multi_info_read(pool->multi, &left)) {
+        if (message->msg != CURLMSG_DONE) continue;
+        CURL *curl = message->easy_handle;
+        CURLcode code = message->data.result;
+        struct lane *lane = pool->lanes;
+        while (lane->client.curl != curl) lane++;
+        curl_multi_remove_handle(pool->multi, curl); /* takes the message with it */
+        finish_lane(lane, judge(&lane->transfer, code, &lane->shown.answer));
+    }
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->lanes[i].state == LANE_UNFIT) finish_lane(&pool->lanes[i], RC_BAD_INPUT);
+}
+
+/* False if nothing is under way. */
+static bool work(struct http_pool *pool) {
+    int running = 0;
+    bool busy = false;
+    for (size_t i = 0; i < pool->count; i++) busy |= pool->lanes[i].state == LANE_SENT || pool->lanes[i].state == LANE_UNFIT;
+    if (!busy) return false;
+    curl_multi_perform(pool->multi, &running);
+    finish_done(pool);
+    if (running > 0) curl_multi_poll(pool->multi, NULL, 0, POLL_MS, NULL);
+    return true;
+}
+
+struct http_lane *http_pool_lane(struct http_pool *pool) {
+    for (;;) {
+        for (size_t i = 0; i < pool->count; i++) {
+            struct lane *lane = &pool->lanes[i];
+            if (lane->state != LANE_FREE) continue;
+            lane->state = LANE_TAKEN;
+            arena_reset(&lane->shown.arena);
+            lane->shown.call = (struct http_call){0};
+            return &lane->shown;
+        }
+        (void)work(pool);
+    }
+}
+
+void http_pool_send(struct http_pool *pool, struct http_lane *shown, void (*done)(struct http_lane *lane, enum rc rc)) {
+    struct lane *lane = &pool->lanes[0];
+    while (&lane->shown != shown) lane++;
+    lane->done = done;
+    bool fit = transfer_init(&lane->transfer, &lane->client, &shown->arena, &shown->call, &shown->answer);
+    lane->state = fit ? LANE_SENT : LANE_UNFIT;
+    if (fit && curl_multi_add_handle(pool->multi, lane->client.curl) != CURLM_OK) abort();
+}
+
+void http_pool_wait(struct http_pool *pool) {
+    while (work(pool)) continue;
 }
 
 /* Reading headers */

@@ -340,3 +340,70 @@ Test(http_client, header_lines_are_read_as_they_are) {
     cr_assert_null(http_answer_header(&a, "no colon").ptr);
     cr_assert_null(http_answer_header(&a, "E").ptr);
 }
+
+/* Signatures and pools */
+
+Test(http_client, a_signed_call_names_its_headers) {
+    static const struct http_signing signing = {"eu-west-1", "key:id", "secret"};
+    struct http_header headers[] = {{"x-amz-content-sha256", STR("UNSIGNED-PAYLOAD")}, {"x-amz-meta-a", STR("1")}};
+    struct http_call call = call_of(HTTP_PUT, "/echo");
+    call.headers = headers;
+    call.header_count = 2;
+    call.body = STR("body");
+    call.signing = &signing;
+    cr_assert_eq(http_client_call(client, &arena, &call, &answer), RC_OK);
+    struct str line = str_of(echoed("headers", "authorization"));
+    cr_assert(str_starts(line, STR("AWS4-HMAC-SHA256 Credential=key:id/")), "%s", line.ptr);
+    cr_assert(str_has(line, "/eu-west-1/s3/aws4_request"));
+    cr_assert(str_has(line, "x-amz-content-sha256;x-amz-date;x-amz-meta-a,"), "%s", line.ptr);
+    cr_assert_eq(get("/echo"), RC_OK);
+    cr_assert_null(echoed("headers", "authorization"));
+}
+
+struct tally {
+    int good, bad, again, under_way, most;
+};
+
+static void on_second(struct http_lane *lane, enum rc rc) {
+    struct tally *tally = lane->context;
+    tally->again += rc == RC_OK && lane->answer.status == 201;
+    tally->under_way--;
+}
+
+static struct http_pool *pool;
+
+static void on_first(struct http_lane *lane, enum rc rc) {
+    struct tally *tally = lane->context;
+    tally->good += rc == RC_OK && lane->answer.status == 200;
+    tally->bad += rc == RC_BAD_INPUT && lane->answer.error;
+    if (rc == RC_OK) {
+        lane->call.url = url("/status/201");
+        http_pool_send(pool, lane, on_second);
+    } else {
+        tally->under_way--;
+    }
+}
+
+Test(http_client, a_pool_has_no_more_calls_under_way_than_lanes) {
+    struct tally tally = {0};
+    pool = http_pool_new(3);
+    for (int i = 0; i < 20; i++) {
+        struct http_lane *lane = http_pool_lane(pool);
+        lane->call = call_of(HTTP_GET, "/status/200");
+        if (i % 5 == 4) lane->call.url = "http://a b/";
+        lane->context = &tally;
+        http_pool_send(pool, lane, on_first);
+        tally.under_way++;
+        if (tally.under_way > tally.most) tally.most = tally.under_way;
+    }
+    http_pool_wait(pool);
+    cr_assert_eq(tally.good, 16);
+    cr_assert_eq(tally.again, 16);
+    cr_assert_eq(tally.bad, 4);
+    cr_assert_eq(tally.under_way, 0);
+    cr_assert_eq(tally.most, 3);
+    struct http_lane *lane = http_pool_lane(pool); /* given up with the pool */
+    lane->call = call_of(HTTP_GET, "/silent");
+    http_pool_send(pool, lane, on_first);
+    http_pool_free(pool);
+}

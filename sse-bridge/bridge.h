@@ -1,0 +1,32 @@
+/* One bridge process: everything hangs on this struct. Two processes share a listening socket (multiwatch holds it): one is active,
+ * the other stands by, fully started, until the lock is free; so a restart, or a kill, makes clients wait a moment in the socket's
+ * queue at most. */
+#ifndef MOPL_BRIDGE_BRIDGE_H
+#define MOPL_BRIDGE_BRIDGE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "wheel.h"
+
+enum bridge_state { BRIDGE_STANDBY, BRIDGE_ACTIVE, BRIDGE_DRAINING };
+
+struct bridge {
+    struct ev_loop *loop;
+    const struct conf *conf;
+    struct wheel wheel;
+    enum bridge_state state;
+    int number; /* 1 to MOPL_BRIDGES */
+    struct pg *pg;
+    struct redis_link *redis;
+    struct bus_input *bus;
+    struct presence *presence;
+    struct people *people;
+    struct topics *topics;
+    struct logs *logs;   /* the SSE side's reading of people's event logs (sse.c) */
+    struct tally *tally; /* counters (tally.h) */
+};
+
+#endif

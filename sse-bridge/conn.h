@@ -1,0 +1,48 @@
+/* Connections: sockets in the loop, with bounded output. What is queued in a turn of the loop is written at its end, in one go. A
+ * connection that is not read (more than CONN_QUEUE_BYTES_MAX or CONN_QUEUE_ITEMS_MAX waiting, or no byte taken for
+ * CONN_STALL_MS) is closed and counted. Buffers exist only while there is data in them. */
+#ifndef MOPL_BRIDGE_CONN_H
+#define MOPL_BRIDGE_CONN_H
+
+#include "bridge.h"
+#include "chunk.h"
+
+enum { CONN_QUEUE_BYTES_MAX = 256 * 1024, CONN_QUEUE_ITEMS_MAX = 512, CONN_STALL_MS = 30000 };
+
+struct conn;
+
+/* What speaks on a connection; it may change (HTTP to WebSocket). */
+struct protocol {
+    const char *name; /* for metrics and the list of connections: "http", "websocket", "sse", ... */
+    /* Bytes came: gives how many it is done with. It may change them in place. The rest is given again when there are more behind
+     * it, perhaps elsewhere in memory. Not called again once the connection is to be closed. */
+    size_t (*input)(struct conn *c, char *data, size_t len);
+    /* The kernel took everything that had been queued. May be NULL. */
+    void (*drained)(struct conn *c);
+    /* Last call: the peer went away, or the connection was closed by us. It comes at the end of a turn, never out of a call of
+     * this header. */
+    void (*closed)(struct conn *c);
+};
+
+/* One whose peer speaks HTTP first (http_conn.c). Owned by the module; valid until closed() returned. */
+void conn_accept(struct bridge *b, int fd, bool by_front);
+void conn_switch(struct conn *c, const struct protocol *protocol, void *state);
+struct bridge *conn_bridge(const struct conn *c);
+void *conn_state(const struct conn *c);
+/* The connection came through the front server's socket, whose X-Forwarded-For can be believed. */
+bool conn_by_front(const struct conn *c);
+/* A timer of the protocol's own, cleared with the connection. The connection it belongs to is conn_of_timer(). */
+struct timer *conn_timer(struct conn *c);
+struct conn *conn_of_timer(struct timer *t);
+
+/* Queues; they may close the connection (closed() comes later), and do nothing on one that is to be closed. `bytes` are copied,
+ * chunks shared. */
+void conn_send(struct conn *c, struct str bytes);
+void conn_send_chunk(struct conn *c, struct chunk *chunk);
+size_t conn_queued(const struct conn *c); /* bytes */
+/* No further input; closed when what is queued has been written (or after CONN_STALL_MS). */
+void conn_finish(struct conn *c);
+/* Closed at the end of this turn, whatever is queued. */
+void conn_close(struct conn *c);
+
+#endif

@@ -1,0 +1,58 @@
+/* Who is connected: every live stream (SSE stream, STOMP connection) by its user and by its session, so that it ends with the
+ * session. Sessions are told of by the bus (TOPIC_SESSIONS); besides, ended ones are asked for once a second, so that a bus that is
+ * away lets nobody stay. */
+#ifndef MOPL_BRIDGE_PEOPLE_H
+#define MOPL_BRIDGE_PEOPLE_H
+
+#include "bridge.h"
+#include "rc.h"
+#include "str.h"
+#include "uuid.h"
+
+enum stream_kind { STREAM_SSE, STREAM_STOMP, STREAM_KINDS };
+
+/* A person as messages show him: UserSummary. Kept up to date by itself (at most 30 s old when it is used). */
+struct person;
+
+struct stream {
+    enum stream_kind kind;
+    struct uuid session_id;
+    struct person *person;
+    struct stream *next_of_person;
+    struct stream *next_of_session;
+    /* The session has ended (true), or an operator closes it (false): the stream is to close itself, with 4001 if it can say so. */
+    void (*end)(struct stream *s, bool session_ended);
+};
+
+/* What a token is good for. Expired ones are taken as long as their session lives. */
+struct identity {
+    struct uuid user_id;
+    struct uuid session_id;
+    struct str name;      /* borrowed for the call */
+    struct str image_key; /* absent: none */
+    int64_t log_position; /* where the user's event log stands at this moment */
+};
+/* Asks PostgreSQL; `done` comes once, later: RC_OK, RC_UNAUTHENTICATED, or RC_UNAVAILABLE if it could not be asked in 10 s. */
+struct identify;
+struct identify *people_identify(struct bridge *b, struct str token, void (*done)(void *context, enum rc rc, const struct identity *who),
+                                 void *context);
+/* Nobody waits for it any more; `done` will not come. */
+void people_identify_cancel(struct identify *i);
+
+/* RC_TOO_MANY above the limit of the settings for this kind: the stream is not added. */
+MUST_CHECK enum rc people_add(struct bridge *b, struct stream *s, const struct identity *who);
+void people_remove(struct bridge *b, struct stream *s);
+/* NULL if he has no stream here. */
+struct person *people_find(const struct bridge *b, struct uuid user_id);
+struct uuid person_id(const struct person *p);
+struct stream *person_streams(const struct person *p); /* first of the list by next_of_person */
+/* UserSummary as JSON, borrowed until the next turn. */
+struct str person_summary(const struct person *p);
+
+/* Ends the streams of sessions (a TOPIC_SESSIONS payload); of sign-outs a second later, so that the page has unsubscribed. */
+void people_sessions_ended(struct bridge *b, struct str payload);
+/* Ends all streams of a user, for operators; how many there were. */
+size_t people_close_user(struct bridge *b, struct uuid user_id);
+size_t people_streams(const struct bridge *b, enum stream_kind kind);
+
+#endif

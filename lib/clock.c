@@ -30,6 +30,12 @@ int64_t clock_mono_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t clock_mono_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /* Days are counted from 0000-03-01: with the leap day last in its year, months and eras of 400 years (146,097 days) divide evenly.
  */
 enum { DAYS_TO_EPOCH = 719468, DAYS_PER_ERA = 146097, YEARS_PER_ERA = 400 };

@@ -1,4 +1,5 @@
-/* Time: wall clock in microseconds since 1970 UTC, monotonic clock in milliseconds, and the contract's one text form. */
+/* Time: wall clock in microseconds since 1970 UTC, monotonic clock in milliseconds or nanoseconds, and the contract's one text
+ * form. */
 #ifndef MOPL_CLOCK_H
 #define MOPL_CLOCK_H
 
@@ -11,6 +12,7 @@ enum { CLOCK_TEXT_LEN = 27 }; /* 2026-01-31T09:30:00.123456Z */
 
 int64_t clock_now_us(void);
 int64_t clock_mono_ms(void);
+int64_t clock_mono_ns(void);
 /* Writes CLOCK_TEXT_LEN bytes, no NUL; years 0000 to 9999, outside they are clamped. */
 void clock_format(int64_t us, char *out);
 /* Exactly that form; false for anything else, an impossible date included. */

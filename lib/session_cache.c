@@ -3,73 +3,37 @@
  * nothing. */
 #include "session.h"
 
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "shared_file.h"
 
-enum { ENTRIES = 65536, WAYS = 4, SETS = ENTRIES / WAYS, BOOT_ID_BYTES = 36, DEAD_WRITES = 4 };
+enum { ENTRIES = 65536, WAYS = 4, SETS = ENTRIES / WAYS, DEAD_WRITES = 4 };
 
 struct entry {
     _Atomic uint64_t mixed; /* key ^ value */
     _Atomic uint64_t value; /* checked at (monotonic ms) << 1, + 1 if dead; 0: free */
 };
 
-/* Monotonic times of another boot mean nothing, so the table starts anew with each. */
+/* Monotonic times of another boot mean nothing: the file starts anew with each. */
 struct table {
-    char boot_id[64];
+    char head[SHARED_FILE_HEAD_BYTES];
     struct entry entries[ENTRIES];
 };
+
+enum { PAGE_BYTES = 4096, TABLE_BYTES = (sizeof(struct table) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES };
 
 struct session_cache {
     struct table *table; /* mapped */
 };
 
-static void read_boot_id(char out[BOOT_ID_BYTES]) {
-    memset(out, '0', BOOT_ID_BYTES);
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    if (read(fd, out, BOOT_ID_BYTES) != BOOT_ID_BYTES) memset(out, '0', BOOT_ID_BYTES);
-    close(fd);
-}
-
-/* Maps the file under its lock, so that only one process wipes a table of another boot. */
-static struct table *map_file(int fd) {
-    char boot_id[BOOT_ID_BYTES];
-    struct stat st;
-    if (flock(fd, LOCK_EX) != 0 || fstat(fd, &st) != 0) return NULL;
-    if (st.st_size != sizeof(struct table) && ftruncate(fd, sizeof(struct table)) != 0) return NULL;
-    struct table *table = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (table == MAP_FAILED) return NULL;
-    read_boot_id(boot_id);
-    if (memcmp(table->boot_id, boot_id, BOOT_ID_BYTES) != 0) {
-        memset(table, 0, sizeof *table);
-        memcpy(table->boot_id, boot_id, BOOT_ID_BYTES);
-    }
-    return table;
-}
-
 struct session_cache *session_cache_open(const char *path) {
-    struct table *table = NULL;
-    if (path) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd >= 0) table = map_file(fd);
-        if (!table) log_event(LOG_ERROR, "session_cache_unusable", LOG_CSTR("path", path));
-        if (fd >= 0) {
-            (void)flock(fd, LOCK_UN); /* closing would not do: the mapping keeps the file open */
-            close(fd);
-        }
-    } else {
-        void *memory = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (memory != MAP_FAILED) table = memory;
-    }
+    struct table *table = path ? shared_file_map(path, TABLE_BYTES, NULL) : shared_memory_map(TABLE_BYTES);
+    if (!table && path) log_event(LOG_ERROR, "session_cache_unusable", LOG_CSTR("path", path));
     if (!table) return NULL;
     struct session_cache *c = mem_alloc(sizeof *c);
     c->table = table;
@@ -78,7 +42,7 @@ struct session_cache *session_cache_open(const char *path) {
 
 void session_cache_close(struct session_cache *c) {
     if (!c) return;
-    munmap(c->table, sizeof *c->table);
+    munmap(c->table, TABLE_BYTES);
     free(c);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that MOPL needs, only those that are missing.
-# usage: scripts/install.sh run|test|kafka   run: build and serve it; test: also what its tests and checks use; kafka: a private broker
+# usage: scripts/install.sh run|test|kafka|monitoring   run: build and serve it; test: also what its tests and checks use;
+#        kafka: a private broker; monitoring: Prometheus, its Pushgateway and exporters
 # Runs as root or by sudo. The packages' own daemons are neither started nor enabled: MOPL starts private ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,11 +18,16 @@ test_packages=(
   chromium jq wrk python3 git postgresql-contrib                                               # through the front server
 )
 kafka_packages=(default-jre-headless maven)
+monitoring_packages=(
+  prometheus prometheus-pushgateway prometheus-node-exporter prometheus-postgres-exporter prometheus-redis-exporter
+  prometheus-elasticsearch-exporter
+)
 
-usage() { sed -n '2,4s/^# //p' "$0"; }
+usage() { sed -n '2,5s/^# //p' "$0"; }
 case "${1:-}" in
   run) wanted=("${run_packages[@]}") ;;
-  test) wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}") ;;
+  test) wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${monitoring_packages[@]}") ;;
+  monitoring) wanted=("${monitoring_packages[@]}") ;;
   kafka) wanted=("${kafka_packages[@]}") ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
@@ -67,7 +73,7 @@ if [ ! -e "$cluster" ]; then
   printf '# Written by MOPL, which runs a private server of its own: no cluster is made for the whole machine.\ncreate_main_cluster = false\n' >"$cluster"
 fi
 quiet=()
-for unit in redis-server lighttpd; do
+for unit in redis-server lighttpd prometheus prometheus-pushgateway prometheus-{node,postgres,redis,elasticsearch}-exporter; do
   case " $* " in *" $unit "*) quiet+=("$unit") ;; esac
 done
 options=(-y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io)

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "mem.h"
 #include "outbox.h"
+#include "utf8.h"
 
 enum {
     TOLD_MAX = sizeof((struct kafka_link *)0)->told / sizeof(rd_kafka_resp_err_t),
@@ -323,6 +324,49 @@ static void close_bus(struct bus *base) {
     struct bus_kafka *bus = (struct bus_kafka *)base;
     drop_producer(bus);
     free(bus);
+}
+
+/* Messages */
+
+/* An id that is the same on every redelivery of a message that brings none. */
+static struct uuid id_of_place(const rd_kafka_message_t *m) {
+    struct uuid id = {{0}};
+    uint32_t hash = 2166136261U;
+    for (const char *t = rd_kafka_topic_name(m->rkt); *t; t++) hash = (hash ^ (unsigned char)*t) * 16777619U;
+    for (int i = 0; i < 4; i++) id.bytes[i] = (uint8_t)(hash >> (8 * i));
+    for (int i = 0; i < 4; i++) id.bytes[4 + i] = (uint8_t)((uint32_t)m->partition >> (24 - 8 * i));
+    for (int i = 0; i < 8; i++) id.bytes[8 + i] = (uint8_t)((uint64_t)m->offset >> (56 - 8 * i));
+    return id;
+}
+
+static struct str header(const rd_kafka_headers_t *headers, const char *name) {
+    const void *value;
+    size_t bytes;
+    if (!headers || rd_kafka_header_get_last(headers, name, &value, &bytes) != RD_KAFKA_RESP_ERR_NO_ERROR || !value)
+        return (struct str){0};
+    return str_from(value, bytes);
+}
+
+/* A copy in the arena; empty, with `defect` noted, if it is not there or no clean text. */
+static struct str clean_text(struct arena *a, struct str given, const char *defect, const char **noted) {
+    if (given.ptr && utf8_valid(given) && !memchr(given.ptr, '\0', given.len)) return arena_dup(a, given);
+    *noted = defect;
+    return STR("");
+}
+
+void kafka_message_read(const rd_kafka_message_t *m, struct arena *a, struct bus_message *out) {
+    rd_kafka_headers_t *headers = NULL;
+    (void)rd_kafka_message_headers(m, &headers);
+    *out = (struct bus_message){.partition = m->partition, .offset = m->offset};
+    out->topic = str_of(arena_cstr(a, str_of(rd_kafka_topic_name(m->rkt))));
+    out->payload = arena_dup(a, str_from(m->payload ? m->payload : "", m->len));
+    out->key = clean_text(a, str_from(m->key, m->key_len), "no key", &out->defect);
+    out->type = clean_text(a, header(headers, "type"), "no type", &out->defect);
+    if (!str_to_i64(header(headers, "position"), &out->position)) out->defect = "no position";
+    if (!uuid_parse(header(headers, "eventId"), &out->event_id)) {
+        out->defect = "no event id";
+        out->event_id = id_of_place(m);
+    }
 }
 
 /* Lags */

@@ -37,6 +37,8 @@ void kafka_destroy(rd_kafka_t *rk);
 MUST_CHECK enum rc kafka_ensure_topics(struct kafka_link *link, rd_kafka_t *rk);
 /* True if a broker answers within KAFKA_ASK_MS. */
 bool kafka_answers(struct kafka_link *link, rd_kafka_t *rk);
+/* A message without error, taken apart; texts are the arena's. What it lacks is its `defect`. */
+void kafka_message_read(const rd_kafka_message_t *m, struct arena *a, struct bus_message *out);
 /* Messages of these partitions beyond the offsets in the list; -1 if unknown. Partitions without an offset count from their
  * beginning. */
 int64_t kafka_lag(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *offsets);

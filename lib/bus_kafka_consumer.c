@@ -7,7 +7,6 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
-#include "utf8.h"
 
 enum { LEAVE_MS = 5000, LEAVE_PAUSE_MS = 20 };
 #define SESSION_MS "6000" /* the least that brokers allow by default */
@@ -25,7 +24,6 @@ struct consumer_kafka {
     rd_kafka_t *rk;
     const char *group;
     const char *const *topics;
-    struct arena *arena;          /* of the poll under way */
     struct bus_message *messages; /* collected by it */
     size_t count;
     struct origin *polled; /* not yet committed, in the order of arrival */
@@ -156,48 +154,6 @@ void kafka_consumer_close(struct bus_consumer *base) {
 
 /* Messages */
 
-/* An id that is the same on every redelivery of a message that brings none. */
-static struct uuid id_of_place(const rd_kafka_message_t *m) {
-    struct uuid id = {{0}};
-    uint32_t hash = 2166136261U;
-    for (const char *t = rd_kafka_topic_name(m->rkt); *t; t++) hash = (hash ^ (unsigned char)*t) * 16777619U;
-    for (int i = 0; i < 4; i++) id.bytes[i] = (uint8_t)(hash >> (8 * i));
-    for (int i = 0; i < 4; i++) id.bytes[4 + i] = (uint8_t)((uint32_t)m->partition >> (24 - 8 * i));
-    for (int i = 0; i < 8; i++) id.bytes[8 + i] = (uint8_t)((uint64_t)m->offset >> (56 - 8 * i));
-    return id;
-}
-
-static struct str header(const rd_kafka_headers_t *headers, const char *name) {
-    const void *value;
-    size_t bytes;
-    if (!headers || rd_kafka_header_get_last(headers, name, &value, &bytes) != RD_KAFKA_RESP_ERR_NO_ERROR || !value)
-        return (struct str){0};
-    return str_from(value, bytes);
-}
-
-/* A copy in the arena; empty, with `defect` noted, if it is not there or no clean text. */
-static struct str text(struct consumer_kafka *c, struct str given, const char *defect, const char **noted) {
-    if (given.ptr && utf8_valid(given) && !memchr(given.ptr, '\0', given.len)) return arena_dup(c->arena, given);
-    *noted = defect;
-    return STR("");
-}
-
-static void take(struct consumer_kafka *c, const rd_kafka_message_t *m) {
-    struct bus_message *out = &c->messages[c->count++];
-    rd_kafka_headers_t *headers = NULL;
-    (void)rd_kafka_message_headers(m, &headers);
-    *out = (struct bus_message){.partition = m->partition, .offset = m->offset};
-    out->topic = str_of(arena_cstr(c->arena, str_of(rd_kafka_topic_name(m->rkt))));
-    out->payload = arena_dup(c->arena, str_from(m->payload ? m->payload : "", m->len));
-    out->key = text(c, str_from(m->key, m->key_len), "no key", &out->defect);
-    out->type = text(c, header(headers, "type"), "no type", &out->defect);
-    if (!str_to_i64(header(headers, "position"), &out->position)) out->defect = "no position";
-    if (!uuid_parse(header(headers, "eventId"), &out->event_id)) {
-        out->defect = "no event id";
-        out->event_id = id_of_place(m);
-    }
-}
-
 static void note_polled(struct consumer_kafka *c) {
     if (c->polled_room < c->polled_count + c->count) {
         c->polled_room = 2 * (c->polled_count + c->count);
@@ -232,13 +188,12 @@ enum rc kafka_consumer_poll(struct bus_consumer *base, struct arena *a, int time
     struct consumer_kafka *c = (struct consumer_kafka *)base;
     if (!c->rk && !open_client(c)) return RC_UNAVAILABLE;
     if (!c->subscribed && join(c, timeout_ms) != RC_OK) return RC_UNAVAILABLE;
-    c->arena = a;
     c->messages = messages;
     c->count = 0;
     for (bool first = true; c->count < max; first = false) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, first ? timeout_ms : 0);
         if (!m) break;
-        if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) take(c, m);
+        if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) kafka_message_read(m, a, &messages[c->count++]);
         /* Somebody deleted it; it is made again when the consumer begins anew. */
         if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) c->link.down = true;
         rd_kafka_message_destroy(m);

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "buf.h"
 #include "clock.h"
+#include "db_wire.h"
 #include "log.h"
 #include "mem.h"
 #include "random.h"
@@ -20,15 +20,6 @@ enum {
     STEPS_MAX = 3,
     TRANSACTION_RETRIES = 3,
     CONNECT_PAUSE_MS = 100, /* between attempts while the server is away */
-    ANSWER_SLACK_MS = 2000, /* beyond statement_timeout: then the server is taken for gone */
-};
-
-/* Told by the last trip, beside its rc. */
-enum outcome {
-    TRIP_DONE,   /* the server answered; rc is final */
-    TRIP_LOST,   /* no connection: nothing came back */
-    TRIP_STALE,  /* a prepared statement is unknown or its result type changed: prepare again */
-    TRIP_ROLLED, /* deadlock or serialisation failure: may be tried again */
 };
 
 enum transaction { TX_NONE, TX_PENDING, TX_OPEN, TX_FAILED };
@@ -56,10 +47,10 @@ struct db {
     bool away;                             /* logged as away */
     enum transaction tx;
     enum rc tx_rc; /* why TX_FAILED */
-    enum outcome tx_outcome;
+    enum db_outcome tx_outcome;
     struct guard guard;
     struct db_stmt begin;
-    char constraint[64];
+    char constraint[DB_CONSTRAINT_BYTES];
 };
 
 static unsigned last_generation;
@@ -87,51 +78,6 @@ const char *db_constraint(const struct db *db) {
 
 /* Connection */
 
-static void ignore_notice(void *context, const PGresult *notice) {
-    (void)context;
-    (void)notice;
-}
-
-/* Settings go in the startup packet, so they cost no round trip. A statement is planned once: an index serves each, and a plan made
- * while a table was small must not stay with a scan of all of it. Helping processes cost more than they bring to statements of
- * milliseconds (2.5 ms against 10.7 ms for a keyword that 1,000 of 1,000,000 rows match). The memory is for the pages that such
- * matches lie on: when they do not fit, every row of a page has its n-grams computed again; the address may name more. */
-static void startup_options(const struct db *db, struct buf *out) {
-    PQconninfoOption *given = PQconninfoParse(db->url, NULL);
-    buf_add(out, STR("-c work_mem=16MB "));
-    for (PQconninfoOption *o = given; o && o->keyword; o++)
-        if (o->val && strcmp(o->keyword, "options") == 0) buf_addf(out, "%s ", o->val);
-    PQconninfoFree(given);
-    buf_addf(out,
-             "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c max_parallel_workers_per_gather=0 -c jit=off"
-             " -c timezone=UTC -c statement_timeout=%lld",
-             (long long)db->statement_timeout_ms);
-    buf_add_char(out, '\0');
-}
-
-static PGconn *connect_now(const struct db *db) {
-    struct buf options;
-    buf_init(&options);
-    startup_options(db, &options);
-    char name[64];
-    snprintf(name, sizeof name, "mopl %s", program_invocation_short_name);
-    const char *const keys[] = {"dbname",
-                                "options",
-                                "application_name",
-                                "client_encoding",
-                                "connect_timeout",
-                                "keepalives_idle",
-                                "keepalives_interval",
-                                "keepalives_count",
-                                "tcp_user_timeout",
-                                NULL};
-    const char *const values[] = {db->url, options.ptr, name, "UTF8", "2", "30", "10", "3", "15000", NULL};
-    PGconn *conn = PQconnectdbParams(keys, values, 1);
-    buf_fini(&options);
-    if (conn) PQsetNoticeReceiver(conn, ignore_notice, NULL);
-    return conn;
-}
-
 static void disconnect(struct db *db) {
     PQfinish(db->conn);
     db->conn = NULL;
@@ -150,7 +96,7 @@ static bool connected(struct db *db) {
     if (db->conn) return true;
     int64_t began_ms = clock_mono_ms();
     if (began_ms < db->next_attempt_ms) return false;
-    PGconn *conn = connect_now(db);
+    PGconn *conn = db_wire_connect(db->url, db->statement_timeout_ms, PQconnectdbParams);
     bool ready = PQstatus(conn) == CONNECTION_OK;
     for (const char *const *sql = db->setups; ready && *sql; sql++) ready = set_up(conn, *sql);
     if (!ready) {
@@ -178,44 +124,6 @@ static void drop_if_closed(struct db *db) {
 }
 
 /* Answers */
-
-static bool state_is(const char *state, const char *prefix) {
-    return strncmp(state, prefix, strlen(prefix)) == 0;
-}
-
-/* What an SQLSTATE means to callers. */
-static enum rc rc_of_state(const char *state) {
-    static const struct {
-        const char *prefix;
-        enum rc rc;
-    } MAP[] = {
-        {"23505", RC_CONFLICT},  {"23P01", RC_CONFLICT}, {"23503", RC_NOT_FOUND},   {"23514", RC_BAD_INPUT},
-        {"23502", RC_BAD_INPUT}, {"22", RC_BAD_INPUT},   {"57", RC_UNAVAILABLE},    {"08", RC_UNAVAILABLE},
-        {"53", RC_UNAVAILABLE},  {"40", RC_UNAVAILABLE}, {"55P03", RC_UNAVAILABLE}, {"25006", RC_UNAVAILABLE},
-    };
-    for (size_t i = 0; i < sizeof MAP / sizeof *MAP; i++)
-        if (state_is(state, MAP[i].prefix)) return MAP[i].rc;
-    return RC_INTERNAL;
-}
-
-/* Reads the error of a result; the message itself may quote values, so it is never logged. */
-static enum rc take_error(struct db *db, const PGresult *result, const char *stmt, enum outcome *outcome) {
-    const char *field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *state = field ? field : "";
-    const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
-    snprintf(db->constraint, sizeof db->constraint, "%s", constraint ? constraint : "");
-    /* Without an SQLSTATE the error is libpq's own: the connection broke. */
-    if (!field || state_is(state, "57P0") || state_is(state, "08")) {
-        *outcome = TRIP_LOST;
-        return RC_UNAVAILABLE;
-    }
-    if (state_is(state, "26000") || state_is(state, "0A000") || state_is(state, "42P05")) *outcome = TRIP_STALE;
-    if (state_is(state, "40001") || state_is(state, "40P01")) *outcome = TRIP_ROLLED;
-    enum rc rc = rc_of_state(state);
-    if (*outcome == TRIP_DONE && (rc == RC_INTERNAL || rc == RC_UNAVAILABLE))
-        log_event(LOG_ERROR, "sql_failed", LOG_CSTR("statement", stmt), LOG_CSTR("sqlstate", state));
-    return rc;
-}
 
 /* Next result, or NULL with *lost set if none will come. Waits in poll(2) itself, so that a server gone silent is given up. */
 static PGresult *next_result(struct db *db, int64_t deadline_ms, bool *lost) {
@@ -250,7 +158,7 @@ static PGresult *command_result(struct db *db, int64_t deadline_ms, bool *lost) 
 }
 
 static int64_t answer_deadline(const struct db *db) {
-    return db->statement_timeout_ms ? clock_mono_ms() + db->statement_timeout_ms + ANSWER_SLACK_MS : 0;
+    return db->statement_timeout_ms ? clock_mono_ms() + db->statement_timeout_ms + DB_ANSWER_SLACK_MS : 0;
 }
 
 /* A command of the simple protocol; NULL if no answer came. */
@@ -289,7 +197,7 @@ static bool send_steps(struct db *db, const struct step *steps, int count) {
 }
 
 /* Reads what belongs to step `i`: the answer to its Parse, if one was sent, then that of its execution. */
-static enum rc receive_step(struct db *db, struct step *step, int64_t deadline_ms, enum outcome *outcome) {
+static enum rc receive_step(struct db *db, struct step *step, int64_t deadline_ms, enum db_outcome *outcome) {
     bool lost = false;
     bool parsing = step->stmt->prepared_on != db->generation;
     enum rc rc = RC_OK;
@@ -302,7 +210,7 @@ static enum rc receive_step(struct db *db, struct step *step, int64_t deadline_m
             step->result = result;
             continue;
         }
-        if (result && status == PGRES_FATAL_ERROR) rc = take_error(db, result, step->stmt->name, outcome);
+        if (result && status == PGRES_FATAL_ERROR) rc = db_wire_error(result, step->stmt->name, db->constraint, outcome);
         /* What follows an error in a pipeline is PGRES_PIPELINE_ABORTED; the error itself has been noted. */
         if (!good && rc == RC_OK) rc = RC_INTERNAL;
         PQclear(result);
@@ -324,7 +232,7 @@ static bool leave_pipeline(struct db *db, int64_t deadline_ms) {
 }
 
 /* Sends the steps and takes all answers; the connection is dropped unless it is clean afterwards. */
-static enum rc trip(struct db *db, struct step *steps, int count, enum outcome *outcome) {
+static enum rc trip(struct db *db, struct step *steps, int count, enum db_outcome *outcome) {
     *outcome = TRIP_LOST;
     if (!connected(db)) return RC_UNAVAILABLE;
     bool plain = count == 1 && steps[0].stmt->prepared_on == db->generation;
@@ -352,15 +260,8 @@ static void clear_steps(struct step *steps, int count) {
     }
 }
 
-static struct db_rows rows_of(PGresult *result) {
-    const char *command = PQcmdStatus(result);
-    int64_t affected = 0;
-    if (*command != 'S') affected = strtoll(PQcmdTuples(result), NULL, 10);
-    return (struct db_rows){result, PQntuples(result), affected};
-}
-
 /* Outside a transaction: may this outcome be tried again? A write that may have reached the server is not. */
-static bool may_repeat(struct db *db, enum outcome outcome, enum db_kind kind, int tries) {
+static bool may_repeat(struct db *db, enum db_outcome outcome, enum db_kind kind, int tries) {
     if (outcome == TRIP_LOST) return kind == DB_READ && tries == 1;
     if (outcome == TRIP_STALE) {
         if (tries > 2) return false;
@@ -370,7 +271,7 @@ static bool may_repeat(struct db *db, enum outcome outcome, enum db_kind kind, i
     return outcome == TRIP_ROLLED && tries <= TRANSACTION_RETRIES;
 }
 
-static enum rc fail_transaction(struct db *db, enum rc rc, enum outcome outcome) {
+static enum rc fail_transaction(struct db *db, enum rc rc, enum db_outcome outcome) {
     db->tx = TX_FAILED;
     db->tx_rc = rc;
     db->tx_outcome = outcome;
@@ -381,7 +282,7 @@ static enum rc fail_transaction(struct db *db, enum rc rc, enum outcome outcome)
 static enum rc judge_guard(struct db *db, PGresult *result) {
     struct guard *g = &db->guard;
     g->stmt = NULL;
-    struct db_rows rows = rows_of(result);
+    struct db_rows rows = db_wire_rows(result);
     return g->ok(g->context, &rows) ? RC_OK : RC_UNAUTHENTICATED;
 }
 
@@ -391,7 +292,7 @@ static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const
     if (db->tx == TX_FAILED) return db->tx_rc;
     if (db->tx == TX_NONE && kind == DB_WRITE) drop_if_closed(db);
     struct step steps[STEPS_MAX] = {{0}};
-    enum outcome outcome;
+    enum db_outcome outcome;
     enum rc rc;
     int tries = 0;
     int count;
@@ -442,7 +343,7 @@ enum rc db_exec(struct db *db, struct arena *a, enum db_kind kind, struct db_stm
     enum rc rc = run(db, kind, stmt, params, &result);
     if (rc != RC_OK) return rc;
     if (rows) {
-        *rows = rows_of(result);
+        *rows = db_wire_rows(result);
         arena_defer(a, release_result, result);
     } else {
         PQclear(result);
@@ -485,11 +386,11 @@ enum rc db_ping(struct db *db) {
 /* Transactions */
 
 /* What came of a command, whose result it clears. */
-static enum rc settle(struct db *db, PGresult *result, const char *what, enum outcome *outcome) {
+static enum rc settle(struct db *db, PGresult *result, const char *what, enum db_outcome *outcome) {
     ExecStatusType status = PQresultStatus(result);
     bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
     *outcome = TRIP_DONE;
-    enum rc rc = good ? RC_OK : take_error(db, result, what, outcome);
+    enum rc rc = good ? RC_OK : db_wire_error(result, what, db->constraint, outcome);
     PQclear(result);
     if (*outcome != TRIP_LOST && PQstatus(db->conn) == CONNECTION_OK) return rc;
     *outcome = TRIP_LOST;
@@ -497,7 +398,7 @@ static enum rc settle(struct db *db, PGresult *result, const char *what, enum ou
     return RC_UNAVAILABLE;
 }
 
-static enum rc simple(struct db *db, const char *sql, enum outcome *outcome) {
+static enum rc simple(struct db *db, const char *sql, enum db_outcome *outcome) {
     PGresult *result = command(db, sql);
     bool undone = result && strcmp(sql, "COMMIT") == 0 && strcmp(PQcmdStatus(result), "COMMIT") != 0;
     enum rc rc = settle(db, result, sql, outcome);
@@ -507,7 +408,7 @@ static enum rc simple(struct db *db, const char *sql, enum outcome *outcome) {
 /* Ends the transaction as `rc` of its body says; *again if nothing was committed and the whole may be repeated. */
 static enum rc finish(struct db *db, enum rc rc, bool *again) {
     enum transaction tx = db->tx;
-    enum outcome outcome = TRIP_DONE;
+    enum db_outcome outcome = TRIP_DONE;
     *again = false;
     db->tx = TX_NONE;
     if (tx == TX_FAILED) {
@@ -546,7 +447,7 @@ enum rc db_transaction(struct db *db, struct arena *a, enum rc (*body)(void *con
 }
 
 enum rc db_script(struct db *db, const char *sql) {
-    enum outcome outcome;
+    enum db_outcome outcome;
     if (db->tx == TX_FAILED) return db->tx_rc;
     drop_if_closed(db);
     if (!connected(db)) return RC_UNAVAILABLE;

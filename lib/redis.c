@@ -3,86 +3,32 @@
 #include "redis.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "clock.h"
-#include "http.h"
 #include "log.h"
 #include "mem.h"
+#include "redis_wire.h"
 
 enum { PAUSE_MS = 1000, ARGS_MAX = 64 };
 
 struct redis {
     struct arena arena; /* of the parts of the URL */
-    struct str path;    /* socket; absent: TCP */
-    struct str host;
-    int64_t port;
-    struct str user;     /* absent: the default one */
-    struct str password; /* absent: none */
-    int64_t database;
+    struct redis_address address;
     bool usable;           /* the URL made sense */
     redisContext *context; /* NULL while there is no connection */
     int64_t failed_at_ms;
     bool away; /* logged as away */
 };
 
-static struct str decoded(struct redis *r, struct str raw) {
-    struct str out;
-    return raw.ptr && http_segment_decode(&r->arena, raw, &out) ? out : raw;
-}
-
-/* Text of the socket form: path[?db=N]. */
-static bool parse_unix(struct redis *r, struct str rest) {
-    r->path = arena_dup(&r->arena, str_cut(&rest, '?'));
-    if (r->path.len == 0) return false;
-    if (!rest.ptr || rest.len == 0) return true;
-    return str_starts(rest, STR("db=")) && str_to_i64(str_from(rest.ptr + 3, rest.len - 3), &r->database);
-}
-
-/* Text of the TCP form: [[user]:password@]host[:port][/db]. */
-static bool parse_tcp(struct redis *r, struct str rest) {
-    size_t at = rest.len;
-    while (at > 0 && rest.ptr[at - 1] != '@') at--;
-    if (at > 0) {
-        struct str password = str_from(rest.ptr, at - 1);
-        struct str user = str_cut(&password, ':');
-        if (user.len > 0) r->user = decoded(r, user);
-        r->password = decoded(r, password);
-        rest = str_from(rest.ptr + at, rest.len - at);
-    }
-    struct str server = str_cut(&rest, '/');
-    if (rest.ptr && rest.len > 0 && !str_to_i64(rest, &r->database)) return false;
-    if (server.len > 0 && server.ptr[0] == '[') { /* IPv6 literal */
-        size_t end = str_find(server, ']');
-        if (end == server.len) return false;
-        r->host = str_from(server.ptr + 1, end - 1);
-        server = str_from(server.ptr + end + 1, server.len - end - 1);
-        (void)str_cut(&server, ':');
-    } else {
-        r->host = str_cut(&server, ':');
-    }
-    r->port = 6379;
-    if (server.ptr && server.len > 0 && !str_to_i64(server, &r->port)) return false;
-    return r->host.len > 0 && r->port > 0 && r->port < 65536;
-}
-
 struct redis *redis_new(const char *url) {
     struct redis *r = mem_zalloc(sizeof *r);
     signal(SIGPIPE, SIG_IGN); /* hiredis writes without MSG_NOSIGNAL */
     arena_init(&r->arena);
     r->failed_at_ms = INT64_MIN / 2;
-    struct str text = arena_dup(&r->arena, str_of(url));
-    if (str_starts(text, STR("unix:"))) {
-        struct str rest = str_from(text.ptr + 5, text.len - 5);
-        if (str_starts(rest, STR("//"))) rest = str_from(rest.ptr + 2, rest.len - 2);
-        r->usable = parse_unix(r, rest);
-    } else if (str_starts(text, STR("redis://"))) {
-        r->usable = parse_tcp(r, str_from(text.ptr + 8, text.len - 8));
-    }
-    if (!r->usable) log_event(LOG_ERROR, "redis_url_unusable", LOG_I64("bytes", text.len));
+    r->usable = redis_address_parse(&r->arena, url, &r->address);
     return r;
 }
 
@@ -125,22 +71,20 @@ static bool call_ok(struct redis *r, const struct str *args, size_t count) {
 }
 
 static bool introduce(struct redis *r) {
-    if (r->password.ptr) {
-        struct str auth[] = {STR("AUTH"), r->user.ptr ? r->user : r->password, r->password};
-        if (!call_ok(r, auth, r->user.ptr ? 3 : 2)) return false;
+    struct redis_greeting greeting;
+    redis_greeting(&r->address, &greeting);
+    for (size_t i = 0; i < greeting.count; i++) {
+        if (!call_ok(r, greeting.commands[i].args, greeting.commands[i].count)) return false;
     }
-    if (r->database == 0) return true;
-    char number[24];
-    snprintf(number, sizeof number, "%lld", (long long)r->database);
-    struct str select[] = {STR("SELECT"), str_of(number)};
-    return call_ok(r, select, 2);
+    return true;
 }
 
 static enum rc connect_now(struct redis *r) {
     const struct timeval timeout = {0, REDIS_TIMEOUT_MS * 1000};
     if (!r->usable || (r->away && clock_mono_ms() - r->failed_at_ms < PAUSE_MS)) return RC_UNAVAILABLE;
-    r->context = r->path.ptr ? redisConnectUnixWithTimeout(arena_cstr(&r->arena, r->path), timeout)
-                             : redisConnectWithTimeout(arena_cstr(&r->arena, r->host), (int)r->port, timeout);
+    r->context = r->address.path.ptr
+                     ? redisConnectUnixWithTimeout(arena_cstr(&r->arena, r->address.path), timeout)
+                     : redisConnectWithTimeout(arena_cstr(&r->arena, r->address.host), (int)r->address.port, timeout);
     if (!r->context) return fail(r, "out of memory");
     if (r->context->err) return fail(r, r->context->errstr);
     if (redisSetTimeout(r->context, timeout) != REDIS_OK) return fail(r, "no timeout can be set");
@@ -190,18 +134,12 @@ enum rc redis_command(struct redis *r, struct arena *a, const struct str *args, 
     return rc;
 }
 
-static void script_sha(struct redis_script *script) {
-    unsigned char digest[SHA_DIGEST_LENGTH];
-    SHA1((const unsigned char *)script->source, strlen(script->source), digest);
-    for (size_t i = 0; i < sizeof digest; i++) snprintf(script->sha + 2 * i, 3, "%02x", digest[i]);
-}
-
 enum rc redis_eval(struct redis *r, struct arena *a, struct redis_script *script, const struct str *keys, size_t key_count,
                    const struct str *args, size_t arg_count, redisReply **reply) {
     struct str all[ARGS_MAX];
     char number[24];
     if (key_count > ARGS_MAX || arg_count > ARGS_MAX || key_count + arg_count + 3 > ARGS_MAX) return RC_INTERNAL;
-    if (script->sha[0] == '\0') script_sha(script);
+    redis_script_sha(script->source, script->sha);
     snprintf(number, sizeof number, "%zu", key_count);
     all[0] = STR("EVALSHA");
     all[1] = str_of(script->sha);

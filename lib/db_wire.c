@@ -1,0 +1,103 @@
+#include "db_wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "buf.h"
+#include "log.h"
+
+/* Connection */
+
+static void ignore_notice(void *context, const PGresult *notice) {
+    (void)context;
+    (void)notice;
+}
+
+/* Settings go in the startup packet, so they cost no round trip. A statement is planned once: an index serves each, and a plan made
+ * while a table was small must not stay with a scan of all of it. Helping processes cost more than they bring to statements of
+ * milliseconds (2.5 ms against 10.7 ms for a keyword that 1,000 of 1,000,000 rows match). The memory is for the pages that such
+ * matches lie on: when they do not fit, every row of a page has its n-grams computed again; the address may name more. */
+static void startup_options(const char *url, int64_t statement_timeout_ms, struct buf *out) {
+    PQconninfoOption *given = PQconninfoParse(url, NULL);
+    buf_add(out, STR("-c work_mem=16MB "));
+    for (PQconninfoOption *o = given; o && o->keyword; o++)
+        if (o->val && strcmp(o->keyword, "options") == 0) buf_addf(out, "%s ", o->val);
+    PQconninfoFree(given);
+    buf_addf(out,
+             "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c max_parallel_workers_per_gather=0 -c jit=off"
+             " -c timezone=UTC -c statement_timeout=%lld",
+             (long long)statement_timeout_ms);
+    buf_add_char(out, '\0');
+}
+
+PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
+                        PGconn *(*connect)(const char *const *keys, const char *const *values, int expand)) {
+    struct buf options;
+    buf_init(&options);
+    startup_options(url, statement_timeout_ms, &options);
+    char name[64];
+    snprintf(name, sizeof name, "mopl %s", program_invocation_short_name);
+    const char *const keys[] = {"dbname",
+                                "options",
+                                "application_name",
+                                "client_encoding",
+                                "connect_timeout",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "tcp_user_timeout",
+                                NULL};
+    const char *const values[] = {url, options.ptr, name, "UTF8", "2", "30", "10", "3", "15000", NULL};
+    PGconn *conn = connect(keys, values, 1);
+    buf_fini(&options);
+    if (conn) PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    return conn;
+}
+
+/* Answers */
+
+static bool state_is(const char *state, const char *prefix) {
+    return strncmp(state, prefix, strlen(prefix)) == 0;
+}
+
+/* What an SQLSTATE means to callers. */
+static enum rc rc_of_state(const char *state) {
+    static const struct {
+        const char *prefix;
+        enum rc rc;
+    } MAP[] = {
+        {"23505", RC_CONFLICT},  {"23P01", RC_CONFLICT}, {"23503", RC_NOT_FOUND},   {"23514", RC_BAD_INPUT},
+        {"23502", RC_BAD_INPUT}, {"22", RC_BAD_INPUT},   {"57", RC_UNAVAILABLE},    {"08", RC_UNAVAILABLE},
+        {"53", RC_UNAVAILABLE},  {"40", RC_UNAVAILABLE}, {"55P03", RC_UNAVAILABLE}, {"25006", RC_UNAVAILABLE},
+    };
+    for (size_t i = 0; i < sizeof MAP / sizeof *MAP; i++)
+        if (state_is(state, MAP[i].prefix)) return MAP[i].rc;
+    return RC_INTERNAL;
+}
+
+/* Reads the error of a result; the message itself may quote values, so it is never logged. */
+enum rc db_wire_error(const PGresult *result, const char *stmt, char constraint[DB_CONSTRAINT_BYTES], enum db_outcome *outcome) {
+    const char *field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *state = field ? field : "";
+    const char *named = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+    snprintf(constraint, DB_CONSTRAINT_BYTES, "%s", named ? named : "");
+    /* Without an SQLSTATE the error is libpq's own: the connection broke. */
+    if (!field || state_is(state, "57P0") || state_is(state, "08")) {
+        *outcome = TRIP_LOST;
+        return RC_UNAVAILABLE;
+    }
+    if (state_is(state, "26000") || state_is(state, "0A000") || state_is(state, "42P05")) *outcome = TRIP_STALE;
+    if (state_is(state, "40001") || state_is(state, "40P01")) *outcome = TRIP_ROLLED;
+    enum rc rc = rc_of_state(state);
+    if (*outcome == TRIP_DONE && (rc == RC_INTERNAL || rc == RC_UNAVAILABLE))
+        log_event(LOG_ERROR, "sql_failed", LOG_CSTR("statement", stmt), LOG_CSTR("sqlstate", state));
+    return rc;
+}
+
+struct db_rows db_wire_rows(PGresult *result) {
+    const char *command = PQcmdStatus(result);
+    int64_t affected = 0;
+    if (*command != 'S') affected = strtoll(PQcmdTuples(result), NULL, 10);
+    return (struct db_rows){result, PQntuples(result), affected};
+}

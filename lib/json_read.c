@@ -69,18 +69,22 @@ static void release_object(void *object) {
     json_object_put(object);
 }
 
+struct json_object *jr_object(struct str text) {
+    if (text.len == 0 || text.len > INT32_MAX || !utf8_valid(text) || !tokens_valid(text)) return NULL;
+    struct json_tokener *tokener = json_tokener_new_ex(LEVELS_MAX);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    struct json_object *value = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
+    json_tokener_free(tokener);
+    if (json_object_is_type(value, json_type_object)) return value;
+    json_object_put(value);
+    return NULL;
+}
+
 enum rc jr_parse_object(struct req *r, const char *field, struct str text, struct json_object **out) {
     if (!utf8_valid(text)) return req_fail_field(r, RC_BAD_INPUT, field, MSG_NOT_UTF8, 0, 0);
-    struct json_object *object = NULL;
-    if (text.len > 0 && text.len <= INT32_MAX && tokens_valid(text)) {
-        struct json_tokener *tokener = json_tokener_new_ex(LEVELS_MAX);
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        object = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
-        json_tokener_free(tokener);
-    }
-    if (object) arena_defer(r->arena, release_object, object);
-    if (!object || !json_object_is_type(object, json_type_object))
-        return req_fail_field(r, RC_BAD_INPUT, field, MSG_BAD_JSON, 0, 0);
+    struct json_object *object = jr_object(text);
+    if (!object) return req_fail_field(r, RC_BAD_INPUT, field, MSG_BAD_JSON, 0, 0);
+    arena_defer(r->arena, release_object, object);
     *out = object;
     return RC_OK;
 }

@@ -8,6 +8,8 @@
 
 #include "req.h"
 
+/* Parses `text`; the object is the caller's (json_object_put). NULL for anything else than the above. */
+struct json_object *jr_object(struct str text);
 /* Parses `text` and hands out an object owned by the request's arena. RC_BAD_INPUT names `field` ("body", "request"). */
 MUST_CHECK enum rc jr_parse_object(struct req *r, const char *field, struct str text, struct json_object **out);
 /* The same of r->body. */

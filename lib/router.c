@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "csrf.h"
+#include "error_body.h"
 #include "json_write.h"
 #include "log.h"
 #include "mem.h"
@@ -194,40 +195,16 @@ static enum rc settle_guard(struct req *r, enum rc rc) {
     return req_fail(r, guard, MSG_BAD_INPUT);
 }
 
-static enum msg general_message(enum rc rc) {
-    static const enum msg messages[RC_COUNT] = {
-        [RC_BAD_INPUT] = MSG_BAD_INPUT,
-        [RC_UNAUTHENTICATED] = MSG_UNAUTHENTICATED,
-        [RC_FORBIDDEN] = MSG_FORBIDDEN,
-        [RC_NOT_FOUND] = MSG_NOT_FOUND,
-        [RC_METHOD_NOT_ALLOWED] = MSG_METHOD_NOT_ALLOWED,
-        [RC_CONFLICT] = MSG_CONFLICT,
-        [RC_TOO_LARGE] = MSG_TOO_LARGE,
-        [RC_UNSUPPORTED_MEDIA] = MSG_UNSUPPORTED_MEDIA,
-        [RC_TOO_MANY] = MSG_TOO_MANY,
-        [RC_INTERNAL] = MSG_INTERNAL,
-        [RC_UNAVAILABLE] = MSG_UNAVAILABLE,
-    };
-    return messages[rc];
-}
-
 static void write_error(struct req *r, enum rc rc) {
-    enum msg message = r->error == MSG_BAD_INPUT || rc == RC_INTERNAL ? general_message(rc) : r->error;
+    enum msg message = r->error == MSG_BAD_INPUT || rc == RC_INTERNAL ? error_message(rc) : r->error;
     buf_reset(r->out, r->out->cap);
-    jw_object(r->out);
-    jw_key(r->out, "exceptionName");
-    jw_str(r->out, str_of(rc_exception_name(rc)));
-    jw_key(r->out, "message");
-    jw_str(r->out, msg_text(r->arena, message, r->lang, r->error_args[0], r->error_args[1]));
-    jw_key(r->out, "details");
-    jw_object(r->out);
+    error_body_begin(r->out, rc, msg_text(r->arena, message, r->lang, r->error_args[0], r->error_args[1]));
     for (size_t i = 0; i < r->field_error_count && rc != RC_INTERNAL; i++) {
         const struct req_field_error *e = &r->field_errors[i];
         jw_key_text(r->out, e->field);
         jw_str(r->out, msg_text(r->arena, e->message, r->lang, e->args[0], e->args[1]));
     }
-    jw_object_end(r->out);
-    jw_object_end(r->out);
+    error_body_end(r->out);
     r->content_type = NULL;
     r->status = rc_http_status(rc);
     if (rc == RC_UNAUTHENTICATED) req_header(r, "WWW-Authenticate", STR("Bearer"));

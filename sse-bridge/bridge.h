@@ -25,8 +25,9 @@ struct bridge {
     struct presence *presence;
     struct people *people;
     struct topics *topics;
-    struct logs *logs;   /* the SSE side's reading of people's event logs (sse.c) */
-    struct tally *tally; /* counters (tally.h) */
+    struct viewing *viewing; /* who has a conversation open, for Redis (viewing.c) */
+    struct logs *logs;       /* the SSE side's reading of people's event logs (sse.c) */
+    struct tally *tally;     /* counters (tally.h) */
 };
 
 #endif

@@ -5,9 +5,14 @@
 #define MOPL_BRIDGE_PEOPLE_H
 
 #include "bridge.h"
+#include "db.h"
 #include "rc.h"
 #include "str.h"
 #include "uuid.h"
+
+struct people *people_new(struct bridge *b);
+/* After the streams have ended. */
+void people_free(struct people *p);
 
 enum stream_kind { STREAM_SSE, STREAM_STOMP, STREAM_KINDS };
 
@@ -30,12 +35,13 @@ struct identity {
     struct uuid session_id;
     struct str name;      /* borrowed for the call */
     struct str image_key; /* absent: none */
-    int64_t log_position; /* where the user's event log stands at this moment */
+    int64_t log_position; /* where everybody's event logs stand at this moment */
+    int64_t log_begins;   /* events up to here may have been purged */
 };
 /* Asks PostgreSQL; `done` comes once, later: RC_OK, RC_UNAUTHENTICATED, or RC_UNAVAILABLE if it could not be asked in 10 s. */
 struct identify;
-struct identify *people_identify(struct bridge *b, struct str token, void (*done)(void *context, enum rc rc, const struct identity *who),
-                                 void *context);
+struct identify *people_identify(struct bridge *b, struct str token,
+                                 void (*done)(void *context, enum rc rc, const struct identity *who), void *context);
 /* Nobody waits for it any more; `done` will not come. */
 void people_identify_cancel(struct identify *i);
 
@@ -54,5 +60,10 @@ void people_sessions_ended(struct bridge *b, struct str payload);
 /* Ends all streams of a user, for operators; how many there were. */
 size_t people_close_user(struct bridge *b, struct uuid user_id);
 size_t people_streams(const struct bridge *b, enum stream_kind kind);
+/* Walks the people who have a stream here: NULL begins, and NULL ends. */
+struct person *people_next(const struct bridge *b, const struct person *after);
+
+/* For --check-sql; NULL-ended. */
+extern struct db_stmt *const people_statements[];
 
 #endif

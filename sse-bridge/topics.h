@@ -8,13 +8,19 @@
 
 enum topic_kind { TOPIC_KIND_WATCH, TOPIC_KIND_CHAT, TOPIC_KIND_DIRECT_MESSAGES, TOPIC_KINDS };
 
+struct topics *topics_new(void);
+/* After the channels have ended. */
+void topics_free(struct topics *t);
+
 struct sub; /* one SUBSCRIBE of a STOMP connection; see stomp.c for what else hangs on it */
 
 /* Sends a MESSAGE with this JSON body to every subscription of the topic. `position` increases within a topic: what comes again
  * is not sent again. `message_id` is the event's. */
-void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int64_t position, struct uuid message_id, struct str body);
+void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int64_t position, struct uuid message_id,
+                    struct str body);
 bool topics_has(const struct bridge *b, enum topic_kind kind, struct uuid id);
 /* Calls `each` for every topic of a kind with its number of subscriptions. */
-void topics_each(const struct bridge *b, enum topic_kind kind, void (*each)(void *context, struct uuid id, size_t subs), void *context);
+void topics_each(const struct bridge *b, enum topic_kind kind, void (*each)(void *context, struct uuid id, size_t subs),
+                 void *context);
 
 #endif

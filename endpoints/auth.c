@@ -4,21 +4,19 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
-#include "base64.h"
 #include "csrf.h"
 #include "dto.h"
 #include "email.h"
 #include "json_read.h"
 #include "log.h"
-#include "mail.h"
+#include "mails.h"
 #include "password.h"
-#include "random.h"
 #include "rate_limit.h"
 #include "redis.h"
 #include "responder.h"
 #include "session.h"
 
-enum { TEMPORARY_PASSWORD_BYTES = 12, FORM_FIELD_BYTES_MAX = 1024, SIGN_IN_TRIES = 3 };
+enum { FORM_FIELD_BYTES_MAX = 1024, SIGN_IN_TRIES = 3 };
 
 /* Queries */
 
@@ -44,10 +42,11 @@ static struct db_stmt lock_hash = {"auth_lock_hash",
 
 static struct db_stmt rehash = {"auth_rehash", "UPDATE users SET password_hash = $2::text WHERE id = $1::uuid", 0};
 
-static struct db_stmt set_temporary = {
-    "auth_set_temporary",
-    "UPDATE users SET temporary_password_hash = $2::bytea, temporary_password_expires_at = now() + $3::bigint * interval '1 second'"
-    " WHERE id = $1::uuid",
+/* The password is made when the mail is sent; one that is still waiting is enough. */
+static struct db_stmt ask_for_temporary = {
+    "auth_ask_for_temporary",
+    "WITH waiting AS (DELETE FROM mails WHERE user_id = $1::uuid AND kind = '" MAIL_TEMPORARY_PASSWORD "' AND attempts = 0) "
+    "INSERT INTO mails (user_id, kind, language) VALUES ($1::uuid, '" MAIL_TEMPORARY_PASSWORD "', $2::text)",
     0,
 };
 
@@ -223,56 +222,35 @@ static enum rc sign_out(struct req *r) {
     return session_sign_out(r);
 }
 
-struct reset {
-    struct req *r;
-    struct uuid user_id;
-    struct str email, password;
-};
-
-/* The mail goes out before COMMIT: a password whose mail could not be written never becomes valid. */
-static enum rc reset_transaction(void *context) {
-    struct reset *reset = context;
-    struct req *r = reset->r;
-    int64_t valid_s = r->app->conf->temporary_password_s;
-    struct db_params p;
-    dbp_init(&p);
-    dbp_uuid(&p, reset->user_id);
-    dbp_bytes(&p, sha256(r->arena, reset->password));
-    dbp_i64(&p, valid_s);
-    enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &set_temporary, &p, NULL);
-    if (rc != RC_OK) return rc;
-    return mail_send_temporary_password(r->arena, r->app->conf, r->lang, reset->email, reset->password, valid_s);
-}
-
 static enum rc reset_password(struct req *r) {
     const struct conf *conf = r->app->conf;
     const struct limit per_address = {"reset:address", conf->limit_reset_address, 60 * 60};
     const struct limit per_account = {"reset:account", conf->limit_reset_account, 60 * 60};
-    struct reset reset = {.r = r};
+    struct str email = {0};
     struct json_object *body;
     struct db_params p;
     struct db_rows rows;
     enum rc rc = jr_body(r, &body);
     if (rc != RC_OK) return rc;
-    if (jr_text(r, body, "email", JR_REQUIRED, 1, EMAIL_BYTES_MAX, &reset.email)) {
-        reset.email = email_normalise(r->arena, reset.email);
-        if (!email_valid(reset.email)) req_invalid(r, "email", MSG_NOT_EMAIL, 0, 0);
+    if (jr_text(r, body, "email", JR_REQUIRED, 1, EMAIL_BYTES_MAX, &email)) {
+        email = email_normalise(r->arena, email);
+        if (!email_valid(email)) req_invalid(r, "email", MSG_NOT_EMAIL, 0, 0);
     }
     if ((rc = req_check(r)) != RC_OK) return rc;
     if ((rc = limit_hit(r, per_address, r->address)) != RC_OK) return rc;
-    if ((rc = limit_hit(r, per_account, reset.email)) != RC_OK) return rc;
+    if ((rc = limit_hit(r, per_account, email)) != RC_OK) return rc;
 
     dbp_init(&p);
-    dbp_text(&p, reset.email);
+    dbp_text(&p, email);
     rc = db_exec(r->app->db, r->arena, DB_READ, &find_account, &p, &rows);
     if (rc != RC_OK) return rc;
     if (rows.count == 0) return req_fail_field(r, RC_NOT_FOUND, "email", MSG_USER_NOT_FOUND, 0, 0);
     if (db_null(&rows, 0, ACCOUNT_HASH)) return req_fail_field(r, RC_BAD_INPUT, "email", MSG_SOCIAL_ONLY, 0, 0);
-    char bytes[TEMPORARY_PASSWORD_BYTES];
-    random_bytes(bytes, sizeof bytes);
-    reset.user_id = db_uuid(&rows, 0, ACCOUNT_ID);
-    reset.password = base64url_encode(r->arena, str_from(bytes, sizeof bytes));
-    return db_transaction(r->app->db, r->arena, reset_transaction, &reset);
+    struct uuid user_id = db_uuid(&rows, 0, ACCOUNT_ID);
+    dbp_init(&p);
+    dbp_uuid(&p, user_id);
+    dbp_text(&p, r->lang == LANG_EN ? STR("en") : STR("ko"));
+    return db_exec(r->app->db, r->arena, DB_WRITE, &ask_for_temporary, &p, NULL);
 }
 
 static enum rc csrf_token(struct req *r) {
@@ -332,7 +310,8 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/health", AUTH_ANYONE, 0, 200, health},
 };
 
-static struct db_stmt *const statements[] = {&find_account, &use_temporary, &lock_hash, &rehash, &set_temporary, &read_user, NULL};
+static struct db_stmt *const statements[] = {&find_account,      &use_temporary, &lock_hash, &rehash,
+                                             &ask_for_temporary, &read_user,     NULL};
 
 const struct responder responder = {
     .name = "auth",

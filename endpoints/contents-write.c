@@ -8,8 +8,11 @@ enum { TITLE_MAX = 255, DESCRIPTION_MAX = 10000, TAGS_MAX = 10, TAG_MAX = 64 };
 
 /* Queries. The counters and the search table follow by triggers. */
 
-/* Of the row `w` that was written. */
-#define TELL(TYPE, ACTOR) EVENT_SQL(TYPE, "$" ACTOR "::uuid", "'contentId', id", "w")
+/* Of the row `w` that was written: the event, and the line in the audit log. */
+#define TELL(TYPE, ACTOR)                                                                                   \
+    EVENT_SQL(TYPE, "$" ACTOR "::uuid", "'contentId', id", "w")                                             \
+    ", a AS (INSERT INTO audit_log (actor_id, action, subject_id, details) SELECT $" ACTOR "::uuid, '" TYPE \
+    "', id, jsonb_build_object('title', title) FROM w)"
 #define TELL_CREATED TELL(EVENT_CONTENT_CREATED, "7")
 #define TELL_UPDATED TELL(EVENT_CONTENT_UPDATED, "6")
 #define TELL_DELETED TELL(EVENT_CONTENT_DELETED, "2")
@@ -40,7 +43,7 @@ struct db_stmt contents_update_stmt = {
 
 struct db_stmt contents_delete_stmt = {
     "contents_delete",
-    "WITH w AS (DELETE FROM contents WHERE id = $1::uuid RETURNING id, thumbnail_key), " TELL_DELETED
+    "WITH w AS (DELETE FROM contents WHERE id = $1::uuid RETURNING id, title, thumbnail_key), " TELL_DELETED
     " SELECT thumbnail_key FROM w",
     0,
 };

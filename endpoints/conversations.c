@@ -68,11 +68,11 @@ static struct db_stmt matches[2] = {
 static struct db_stmt get_by_id = {"conversations_get", GET_SQL("c.id = $1::uuid"), 0};
 static struct db_stmt get_by_pair = {"conversations_get_with", GET_SQL("(c.low_id, c.high_id) = (" PAIR ")"), 0};
 
-/* Nothing if another was faster. */
+/* Nothing if another was faster, or between people of whom one has blocked the other. */
 static struct db_stmt insert_conversation = {
     "conversations_insert",
-    "WITH c AS (INSERT INTO conversations (id, low_id, high_id) VALUES ($3::uuid, " PAIR ")"
-    " ON CONFLICT (low_id, high_id) DO NOTHING RETURNING *)"
+    "WITH c AS (INSERT INTO conversations (id, low_id, high_id) SELECT $3::uuid, " PAIR
+    " WHERE NOT mopl_is_blocked($1::uuid, $2::uuid) ON CONFLICT (low_id, high_id) DO NOTHING RETURNING *)"
     " INSERT INTO conversation_members (user_id, conversation_id, other_id, active_at)"
     " SELECT low_id, id, high_id, created_at FROM c UNION ALL SELECT high_id, id, low_id, created_at FROM c",
     0,
@@ -210,7 +210,8 @@ static enum rc create(struct req *r) {
         rc = insert(r, user_id);
         if (rc == RC_OK) rc = find(r, &get_by_pair, user_id, &rows);
     }
-    if (rc == RC_NOT_FOUND || (rc == RC_OK && rows.count == 0)) return req_fail(r, RC_NOT_FOUND, MSG_USER_NOT_FOUND);
+    if (rc == RC_NOT_FOUND) return req_fail(r, rc, MSG_USER_NOT_FOUND);
+    if (rc == RC_OK && rows.count == 0) return req_fail(r, RC_FORBIDDEN, MSG_BLOCKED);
     if (rc == RC_OK) write_conversation(r->out, &rows, 0);
     return rc;
 }

@@ -37,7 +37,8 @@ static struct db_stmt followings[2] = LISTS("followings", "following_count", "fo
 enum { REC_TOTAL, REC_SCORE, REC_TIES, REC_USER };
 static const struct page_sort REC_SORTS[] = {{"score", PAGE_I64}};
 #define RECOMMENDATIONS_SQL(BEHIND, DIRECTION)                                                                                    \
-    "WITH known AS MATERIALIZED (SELECT followee_id AS id FROM follows WHERE follower_id = $4::uuid UNION ALL SELECT $4::uuid),"  \
+    "WITH known AS MATERIALIZED (SELECT followee_id AS id FROM follows WHERE follower_id = $4::uuid UNION ALL SELECT $4::uuid"    \
+    " UNION SELECT id FROM mopl_blocked_with($4::uuid)),"                                                                         \
     " near AS MATERIALIZED (SELECT f.followee_id AS id, count(*) AS ties FROM follows mine"                                       \
     " JOIN follows f ON f.follower_id = mine.followee_id"                                                                         \
     " WHERE mine.follower_id = $4::uuid AND f.followee_id NOT IN (SELECT id FROM known) GROUP BY f.followee_id)"                  \
@@ -132,6 +133,8 @@ static enum rc create(struct req *r) {
     dbp_uuid(&p, followee_id);
     rc = db_exec(r->app->db, r->arena, DB_WRITE, &insert_follow, &p, &rows);
     if (rc == RC_CONFLICT) return req_fail(r, rc, MSG_FOLLOW_EXISTS);
+    if (rc == RC_BAD_INPUT && strcmp(db_constraint(r->app->db), "follows_not_blocked") == 0)
+        return req_fail(r, RC_FORBIDDEN, MSG_BLOCKED);
     if (rc == RC_NOT_FOUND) return req_fail(r, rc, MSG_USER_NOT_FOUND);
     if (rc == RC_OK) write_follow(r->out, &rows, 0);
     return rc;

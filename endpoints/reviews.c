@@ -18,26 +18,34 @@ enum { SORT_CREATED, SORT_RATING, SORT_COUNT };
 static const struct page_sort SORTS[SORT_COUNT] = {{"createdAt", PAGE_TIME}, {"rating", PAGE_F64}};
 static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_RATING};
 
-/* $4: the content or the author; no row at all if there is none of that id. */
-#define LIST_SQL(TABLE, COLUMN, KEY, TYPE, BEHIND, DIRECTION)                                                                 \
-    "SELECT t.review_count, " REVIEW_COLUMNS("p") " FROM " TABLE " t LEFT JOIN (" PAGE_OF(                                    \
-        "SELECT r.id, r.content_id, r.author_id, r.text, r.rating, r.created_at FROM reviews r WHERE r." COLUMN " = $4::uuid" \
-        " AND (r." KEY ", r.id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY r." KEY " " DIRECTION                            \
-        ", r.id " DIRECTION) ") p ON true LEFT JOIN users u ON u.id = p.author_id WHERE t.id = $4::uuid ORDER BY p." KEY      \
+/* $4: the content or the author; no row at all if there is none of that id. WITH and NOT_BY leave out whom the reader is not to
+ * see. */
+#define LIST_SQL(WITH, TOTAL, TABLE, COLUMN, NOT_BY, KEY, TYPE, BEHIND, DIRECTION)                                       \
+    WITH "SELECT " TOTAL ", " REVIEW_COLUMNS("p") " FROM " TABLE " t LEFT JOIN (" PAGE_OF(                               \
+        "SELECT r.id, r.content_id, r.author_id, r.text, r.rating, r.created_at FROM reviews r WHERE r." COLUMN          \
+        " = $4::uuid" NOT_BY " AND (r." KEY ", r.id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY r." KEY " " DIRECTION  \
+        ", r.id " DIRECTION) ") p ON true LEFT JOIN users u ON u.id = p.author_id WHERE t.id = $4::uuid ORDER BY p." KEY \
                              " " DIRECTION ", p.id " DIRECTION
-#define LISTS(NAME, TABLE, COLUMN)                                                                      \
-    {                                                                                                   \
-        {{NAME "_created_asc", LIST_SQL(TABLE, COLUMN, "created_at", "timestamptz", ">", "ASC"), 0},    \
-         {NAME "_created_desc", LIST_SQL(TABLE, COLUMN, "created_at", "timestamptz", "<", "DESC"), 0}}, \
-        {                                                                                               \
-            {NAME "_rating_asc", LIST_SQL(TABLE, COLUMN, "rating", "float8", ">", "ASC"), 0}, {         \
-                NAME "_rating_desc", LIST_SQL(TABLE, COLUMN, "rating", "float8", "<", "DESC"), 0        \
-            }                                                                                           \
-        }                                                                                               \
+#define LISTS(NAME, ...)                                                                              \
+    {                                                                                                 \
+        {{NAME "_created_asc", LIST_SQL(__VA_ARGS__, "created_at", "timestamptz", ">", "ASC"), 0},    \
+         {NAME "_created_desc", LIST_SQL(__VA_ARGS__, "created_at", "timestamptz", "<", "DESC"), 0}}, \
+        {                                                                                             \
+            {NAME "_rating_asc", LIST_SQL(__VA_ARGS__, "rating", "float8", ">", "ASC"), 0}, {         \
+                NAME "_rating_desc", LIST_SQL(__VA_ARGS__, "rating", "float8", "<", "DESC"), 0        \
+            }                                                                                         \
+        }                                                                                             \
     }
+/* $5: who reads. People who blocked one another are few: their reviews of this content are looked up one by one and taken off the
+ * total. */
+#define HIDDEN "WITH hidden AS MATERIALIZED (SELECT id FROM mopl_blocked_with($5::uuid)) "
+#define VISIBLE_COUNT \
+    "t.review_count - (SELECT count(*) FROM hidden h JOIN reviews x ON x.content_id = $4::uuid AND x.author_id = h.id)"
+#define NOT_HIDDEN " AND r.author_id NOT IN (SELECT id FROM hidden)"
 /* [sort][descending] */
-static struct db_stmt of_content[SORT_COUNT][2] = LISTS("reviews_of_content", "contents", "content_id");
-static struct db_stmt of_author[SORT_COUNT][2] = LISTS("reviews_of_author", "users", "author_id");
+static struct db_stmt of_content[SORT_COUNT][2] =
+    LISTS("reviews_of_content", HIDDEN, VISIBLE_COUNT, "contents", "content_id", NOT_HIDDEN);
+static struct db_stmt of_author[SORT_COUNT][2] = LISTS("reviews_of_author", "", "t.review_count", "users", "author_id", "");
 
 #define TELL_CREATED EVENT_SQL(EVENT_REVIEW_CREATED, "author_id", "'reviewId', id, 'contentId', content_id", "w")
 #define TELL_RATED                                                             \
@@ -97,12 +105,13 @@ static void write_review(struct buf *out, const struct db_rows *rows, int row) {
 }
 
 static enum rc write_list(struct req *r, struct db_stmt stmts[SORT_COUNT][2], const struct page *page, struct uuid of,
-                          enum msg missing) {
+                          bool for_reader, enum msg missing) {
     struct db_params p;
     struct db_rows rows;
     dbp_init(&p);
     page_params(&p, page);
     dbp_uuid(&p, of);
+    if (for_reader) dbp_uuid(&p, r->caller.user_id);
     enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &stmts[page->sort][page->descending], &p, &rows);
     if (rc != RC_OK) return rc;
     if (rows.count == 0) return req_fail(r, RC_NOT_FOUND, missing);
@@ -116,14 +125,14 @@ static enum rc list_of_content(struct req *r) {
     page_parse(r, SORTS, SORT_COUNT, &page);
     req_query_uuid(r, "contentId", true, &content_id);
     enum rc rc = req_check(r);
-    return rc == RC_OK ? write_list(r, of_content, &page, content_id, MSG_CONTENT_NOT_FOUND) : rc;
+    return rc == RC_OK ? write_list(r, of_content, &page, content_id, true, MSG_CONTENT_NOT_FOUND) : rc;
 }
 
 static enum rc list_mine(struct req *r) {
     struct page page;
     page_parse_optional(r, SORTS, SORT_COUNT, &page);
     enum rc rc = req_check(r);
-    return rc == RC_OK ? write_list(r, of_author, &page, r->caller.user_id, MSG_USER_NOT_FOUND) : rc;
+    return rc == RC_OK ? write_list(r, of_author, &page, r->caller.user_id, false, MSG_USER_NOT_FOUND) : rc;
 }
 
 static enum rc create(struct req *r) {

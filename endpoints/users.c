@@ -5,10 +5,11 @@
 #include "dto.h"
 #include "email.h"
 #include "json_read.h"
+#include "mails.h"
 #include "password.h"
+#include "privileges.h"
 #include "rate_limit.h"
 #include "responder.h"
-#include "session.h"
 #include "upload.h"
 
 enum { NAME_MIN = 2, NAME_MAX = 50 };
@@ -37,8 +38,11 @@ static struct db_stmt read_hash = {"users_read_hash", "SELECT password_hash FROM
 
 static struct db_stmt set_password = {
     "users_set_password",
-    "UPDATE users SET password_hash = $2::text, temporary_password_hash = NULL, temporary_password_expires_at = NULL,"
-    " updated_at = clock_timestamp() WHERE id = $1::uuid RETURNING email",
+    "WITH m AS (" MAIL_SQL(MAIL_PASSWORD_CHANGED, "id", "'{}'",
+                           "users WHERE id = $1::uuid") ")"
+                                                        " UPDATE users SET password_hash = $2::text, temporary_password_hash = "
+                                                        "NULL, temporary_password_expires_at = NULL,"
+                                                        " updated_at = clock_timestamp() WHERE id = $1::uuid RETURNING email",
     0,
 };
 
@@ -176,11 +180,21 @@ static enum rc change_password(struct req *r) {
 static const struct route routes[] = {
     {HTTP_POST, "/api/users", AUTH_ANYONE, ROUTE_JSON | ROUTE_NO_CSRF_TOKEN, 201, sign_up},
     {HTTP_GET, "/api/users", AUTH_ADMIN, 0, 200, users_list},
+    {HTTP_DELETE, "/api/users/me", AUTH_USER, ROUTE_JSON, 200, users_delete_me},
+    {HTTP_GET, "/api/users/me/sessions", AUTH_USER, 0, 200, users_list_sessions},
+    {HTTP_DELETE, "/api/users/me/sessions", AUTH_USER, 0, 204, users_end_other_sessions},
+    {HTTP_DELETE, "/api/users/me/sessions/{sessionId}", AUTH_USER, 0, 204, users_end_session},
+    {HTTP_GET, "/api/users/me/blocks", AUTH_USER, 0, 200, users_list_blocks},
+    {HTTP_GET, "/api/users/me/mutes", AUTH_USER, 0, 200, users_list_mutes},
     {HTTP_GET, "/api/users/{userId}", AUTH_USER, 0, 200, get},
     {HTTP_PATCH, "/api/users/{userId}", AUTH_USER, ROUTE_MULTIPART, 200, change_profile},
     {HTTP_PATCH, "/api/users/{userId}/password", AUTH_USER, ROUTE_JSON, 204, change_password},
     {HTTP_PATCH, "/api/users/{userId}/role", AUTH_ADMIN, ROUTE_JSON, 204, users_change_role},
     {HTTP_PATCH, "/api/users/{userId}/locked", AUTH_ADMIN, ROUTE_JSON, 204, users_change_locked},
+    {HTTP_POST, "/api/users/{userId}/block", AUTH_USER, 0, 204, users_do_block},
+    {HTTP_DELETE, "/api/users/{userId}/block", AUTH_USER, 0, 204, users_do_unblock},
+    {HTTP_POST, "/api/users/{userId}/mute", AUTH_USER, 0, 204, users_do_mute},
+    {HTTP_DELETE, "/api/users/{userId}/mute", AUTH_USER, 0, 204, users_do_unmute},
 };
 
 #define BOTH(LIST) &LIST[0], &LIST[1]
@@ -201,10 +215,18 @@ static struct db_stmt *const statements[] = {
     &update_profile,
     &read_hash,
     &set_password,
-    &users_lock_admins,
-    &users_lock_target,
-    &users_set_role,
-    &users_set_locked,
+    &privileges_lock_admins,
+    &privileges_lock_target,
+    &privileges_set_role,
+    &privileges_set_locked,
+    &users_read_proof,
+    &users_ask_deletion,
+    &users_block,
+    &users_unblock,
+    &users_mute,
+    &users_unmute,
+    BOTH(users_blocks),
+    BOTH(users_mutes),
     NULL,
 };
 

@@ -356,6 +356,24 @@ static bool is_mail_address(struct str s) {
            str_find(str_from(s.ptr + at + 1, s.len - at - 1), '@') == s.len - at - 1;
 }
 
+static bool is_one_of(const char *value, const char *const *allowed) {
+    while (*allowed && strcmp(value, *allowed) != 0) allowed++;
+    return *allowed != NULL;
+}
+
+/* Addresses and networks; they go into the front server's configuration. */
+static bool is_network_list(struct str list) {
+    while (list.ptr) {
+        if (!has_only(str_trim(str_cut(&list, ',')), ".:/")) return false;
+    }
+    return true;
+}
+
+/* An address of this site or of another; it goes into a header. */
+static bool is_target(const char *url) {
+    return (url[0] == '/' || strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0) && !strpbrk(url, " \"<>\\");
+}
+
 static bool is_database_url(const char *url) {
     PQconninfoOption *options = PQconninfoParse(url, NULL);
     PQconninfoFree(options);
@@ -391,6 +409,17 @@ static void check_texts(struct loader *l) {
     check(l, AT_database_url, is_database_url(c->database_url), "must be an address of PostgreSQL (URL or keywords of libpq)");
     check(l, AT_redis_url, redis.len == 0 || str_starts(redis, STR("redis://")) || str_starts(redis, STR("unix:/")),
           "must be redis://[:PASSWORD@]HOST[:PORT][/DB] or unix:/PATH[?db=N]");
+    check(l, AT_smtp_url,
+          !*c->smtp_url || str_starts(str_of(c->smtp_url), STR("smtp://")) || str_starts(str_of(c->smtp_url), STR("smtps://")),
+          "must be smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://...");
+    check(l, AT_smtp_tls, is_one_of(c->smtp_tls, (const char *const[]){"required", "tried", "off", NULL}),
+          "must be required, tried or off");
+    check(l, AT_trusted_proxies, !*c->trusted_proxies || is_network_list(str_of(c->trusted_proxies)),
+          "must be addresses or networks like 10.0.0.0/8, comma separated");
+    check(l, AT_google_issuer, is_target(c->google_issuer) && *c->google_issuer != '/', "must be an address of an OpenID provider");
+    check(l, AT_kakao_issuer, is_target(c->kakao_issuer) && *c->kakao_issuer != '/', "must be an address of an OpenID provider");
+    check(l, AT_oauth_success_url, is_target(c->oauth_success_url), "must be a path or an address");
+    check(l, AT_oauth_failure_url, is_target(c->oauth_failure_url), "must be a path or an address");
     check_key(l, AT_jwt_key);
     check_key(l, AT_jwt_key_previous);
 }

@@ -1,5 +1,6 @@
 #include "mail.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,7 +17,7 @@
 
 /* Base64 characters (multiples of 4) of an encoded word, so that with "Subject: " or one blank before it and its own 12 characters
  * a line stays within 76 and the word within 75 (RFC 2047 section 2). */
-enum { WORD_FIRST = 52, WORD_NEXT = 60, BODY_LINE = 76, TAG_BYTES = 16 };
+enum { WORD_FIRST = 52, WORD_NEXT = 60, BODY_LINE = 76, TAG_BYTES = 16, MAIL_BYTES_MAX = 1 << 20 };
 
 static void random_tag(char out[static 2 * TAG_BYTES + 1]) {
     uint8_t bytes[TAG_BYTES];
@@ -91,9 +92,8 @@ static bool sender_parse(struct str from, struct sender *out) {
 
 static void add_headers(struct buf *b, struct arena *a, const struct sender *sender, const struct mail *mail,
                         const char *boundary) {
-    char date[32], tag[2 * TAG_BYTES + 1];
+    char date[32], id[UUID_TEXT_LEN + 1];
     clock_format_mail(clock_now_us(), date);
-    random_tag(tag);
     buf_addf(b, "Date: %s\r\nFrom: ", date);
     add_encoded_words(b, a, sender->name);
     if (sender->name.len > 0) buf_add(b, STR("\r\n "));
@@ -101,7 +101,7 @@ static void add_headers(struct buf *b, struct arena *a, const struct sender *sen
              mail->to.ptr);
     add_encoded_words(b, a, mail->subject);
     size_t at = str_find(sender->address, '@');
-    buf_addf(b, "\r\nMessage-ID: <%s%.*s>\r\n", tag, (int)(sender->address.len - at), sender->address.ptr + at);
+    buf_addf(b, "\r\nMessage-ID: <%s%.*s>\r\n", uuid_cstr(mail->id, id), (int)(sender->address.len - at), sender->address.ptr + at);
     buf_addf(
         b,
         "MIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\nContent-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n",
@@ -134,7 +134,7 @@ static enum rc folder_refused(void) {
     return RC_UNAVAILABLE;
 }
 
-enum rc mail_send(struct arena *a, const struct conf *conf, const struct mail *mail) {
+enum rc mail_write(struct arena *a, const struct conf *conf, const struct mail *mail) {
     struct str message;
     enum rc rc = mail_compose(a, conf, mail, &message);
     if (rc) return rc;
@@ -142,74 +142,30 @@ enum rc mail_send(struct arena *a, const struct conf *conf, const struct mail *m
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) return folder_refused();
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return folder_refused();
-    /* Names sort by time; the tag keeps two mails of one microsecond apart. */
-    char tag[2 * TAG_BYTES + 1];
-    random_tag(tag);
-    rc = file_put(fd, arena_printf(a, "%016lld-%.8s.eml", (long long)clock_now_us(), tag), 0600, message);
+    /* Names sort by time; a mail that is written again is another file. */
+    char id[UUID_TEXT_LEN + 1];
+    rc = file_put(fd, arena_printf(a, "%016lld-%s.eml", (long long)clock_now_us(), uuid_cstr(mail->id, id)), 0600, message);
     close(fd);
     return rc;
 }
 
-static struct str html_escape(struct arena *a, struct str text) {
-    struct buf b;
-    buf_init(&b);
-    for (size_t i = 0; i < text.len; i++) {
-        switch (text.ptr[i]) {
-        case '&':
-            buf_add(&b, STR("&amp;"));
-            break;
-        case '<':
-            buf_add(&b, STR("&lt;"));
-            break;
-        case '>':
-            buf_add(&b, STR("&gt;"));
-            break;
-        case '"':
-            buf_add(&b, STR("&quot;"));
-            break;
-        default:
-            buf_add_char(&b, text.ptr[i]);
-        }
+enum rc mail_sender(struct arena *a, const struct conf *conf, struct str *address) {
+    struct sender sender;
+    if (!sender_parse(str_of(conf->mail_from), &sender)) return RC_BAD_INPUT;
+    *address = arena_dup(a, sender.address);
+    return RC_OK;
+}
+
+void mail_forget(struct arena *a, const struct conf *conf, struct str to) {
+    const char *folder = arena_printf(a, "%s/mail", conf->data_dir);
+    const char *line = arena_printf(a, "\r\nTo: <%.*s>\r\n", (int)to.len, to.ptr);
+    struct str message;
+    DIR *dir = opendir(folder);
+    if (!dir) return;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        if (e->d_name[0] == '.') continue;
+        if (file_read(a, arena_printf(a, "%s/%s", folder, e->d_name), MAIL_BYTES_MAX, &message) != RC_OK) continue;
+        if (memmem(message.ptr, message.len, line, strlen(line))) (void)unlinkat(dirfd(dir), e->d_name, 0);
     }
-    struct str escaped = arena_dup(a, buf_str(&b));
-    buf_fini(&b);
-    return escaped;
-}
-
-static const char *duration(struct arena *a, enum lang lang, int64_t seconds) {
-    bool minutes = seconds % 60 == 0;
-    long long n = minutes ? seconds / 60 : seconds;
-    if (lang == LANG_KO) return arena_printf(a, "%lld%s", n, minutes ? "분" : "초");
-    return arena_printf(a, "%lld %s%s", n, minutes ? "minute" : "second", n == 1 ? "" : "s");
-}
-
-struct wording {
-    struct str subject, password, life, advice, otherwise;
-};
-
-static struct wording wording_of(struct arena *a, enum lang lang, int64_t valid_s) {
-    const char *life = duration(a, lang, valid_s);
-    if (lang == LANG_KO)
-        return (struct wording){STR("[MOPL] 임시 비밀번호를 알려 드려요"), STR("임시 비밀번호"),
-                                str_of(arena_printf(a, "%s 동안 한 번만 사용할 수 있어요.", life)),
-                                STR("로그인한 뒤 비밀번호를 바꿔 주세요."),
-                                STR("요청하지 않았다면 이 메일을 무시해 주세요. 기존 비밀번호는 그대로 쓸 수 있어요.")};
-    return (struct wording){STR("[MOPL] Your temporary password"), STR("Temporary password"),
-                            str_of(arena_printf(a, "It works once, within %s.", life)),
-                            STR("Please choose a new password after signing in."),
-                            STR("If you did not ask for it, ignore this mail: your old password still works.")};
-}
-
-enum rc mail_send_temporary_password(struct arena *a, const struct conf *conf, enum lang lang, struct str to, struct str password,
-                                     int64_t valid_s) {
-    struct wording w = wording_of(a, lang, valid_s);
-    struct str escaped = html_escape(a, password);
-#define VIEW(s) (int)(s).len, (s).ptr
-    struct str text = str_of(arena_printf(a, "%.*s: %.*s\r\n\r\n%.*s %.*s\r\n%.*s\r\n", VIEW(w.password), VIEW(password),
-                                          VIEW(w.life), VIEW(w.advice), VIEW(w.otherwise)));
-    struct str html = str_of(arena_printf(a, "<p>%.*s: <strong>%.*s</strong></p>\r\n<p>%.*s %.*s</p>\r\n<p>%.*s</p>\r\n",
-                                          VIEW(w.password), VIEW(escaped), VIEW(w.life), VIEW(w.advice), VIEW(w.otherwise)));
-#undef VIEW
-    struct mail mail = {.to = to, .subject = w.subject, .text = text, .html = html};
-    return mail_send(a, conf, &mail);
+    closedir(dir);
 }

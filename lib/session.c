@@ -7,8 +7,10 @@
 
 #include "base64.h"
 #include "clock.h"
+#include "json_write.h"
 #include "jwt_token.h"
 #include "log.h"
+#include "mails.h"
 #include "random.h"
 #include "utf8.h"
 
@@ -20,8 +22,22 @@ enum { TOKEN_BYTES = 32, USER_AGENT_BYTES_MAX = 255 };
 static struct db_stmt check_session = {
     "session_check", "SELECT 1 FROM sessions s WHERE s.id = $1::uuid AND s.ended_at IS NULL AND s.expires_at > now()", 0};
 
+/* The last column: something of the row is to be settled. */
 static struct db_stmt lock_user = {"session_lock_user",
-                                   "SELECT u.locked, u.role = 'ADMIN' FROM users u WHERE u.id = $1::uuid FOR NO KEY UPDATE", 0};
+                                   "SELECT u.locked, u.role = 'ADMIN', u.deletion_due_at IS NOT NULL OR u.language <> $2::text"
+                                   " FROM users u WHERE u.id = $1::uuid FOR NO KEY UPDATE",
+                                   0};
+
+static struct db_stmt settle_user = {
+    "session_settle_user",
+    "WITH old AS (SELECT id, deletion_due_at FROM users WHERE id = $1::uuid), "
+    "m AS (" MAIL_SQL(
+        MAIL_DELETION_UNDONE, "id", "'{}'",
+        "old WHERE deletion_due_at IS NOT NULL") ") "
+                                                 "UPDATE users SET deletion_due_at = NULL, language = $2::text WHERE id = $1::uuid",
+    0};
+
+#define NEW_DEVICE "jsonb_build_object('device', $4::text, 'address', $5::text, 'at', " MAIL_TIME_SQL("now()") ")"
 
 static struct db_stmt insert_session = {
     "session_insert",
@@ -34,8 +50,12 @@ static struct db_stmt insert_session = {
     "started AS ("
     "  INSERT INTO sessions (id, user_id, expires_at, user_agent, address)"
     "  VALUES ($1::uuid, $2::uuid, now() + $3::bigint * interval '1 second', $4::text, $5::text) RETURNING id), "
-    "token AS (INSERT INTO refresh_tokens (token_hash, session_id) SELECT $6::bytea, id FROM started) "
-    "SELECT id FROM ended",
+    "token AS (INSERT INTO refresh_tokens (token_hash, session_id) SELECT $6::bytea, id FROM started), "
+    "noticed AS (" MAIL_SQL(
+        MAIL_NEW_DEVICE, "$2::uuid", NEW_DEVICE,
+        "(SELECT) one") "  WHERE EXISTS (SELECT FROM sessions WHERE user_id = $2::uuid)"
+                        "  AND NOT EXISTS (SELECT FROM sessions WHERE user_id = $2::uuid AND user_agent = $4::text)) "
+                        "SELECT id FROM ended",
     0};
 
 static struct db_stmt lock_session = {
@@ -85,8 +105,23 @@ static struct db_stmt sign_out = {
     "  RETURNING " SESSION_ENDED_COLUMNS "), " SESSION_TELL_OF_ENDED " SELECT id FROM ended",
     0};
 
-struct db_stmt *const session_statements[] = {&check_session, &lock_user,  &insert_session, &lock_session, &read_token,
-                                              &rotate_token,  &end_reused, &end_user,       &sign_out,     NULL};
+enum { LIST_ID, LIST_CREATED, LIST_USED, LIST_EXPIRES, LIST_AGENT, LIST_ADDRESS };
+static struct db_stmt list_living = {
+    "session_list",
+    "SELECT id, created_at, last_used_at, expires_at, user_agent, address FROM sessions"
+    " WHERE user_id = $1::uuid AND ended_at IS NULL AND expires_at > now() ORDER BY created_at DESC, id DESC",
+    0};
+
+static struct db_stmt end_one = {
+    "session_end_one",
+    "WITH ended AS (UPDATE sessions SET ended_at = now(), end_reason = 'sign-out'"
+    "  WHERE id = $1::uuid AND user_id = $2::uuid AND ended_at IS NULL AND expires_at > now() RETURNING " SESSION_ENDED_COLUMNS
+    "), " SESSION_TELL_OF_ENDED " SELECT id FROM ended",
+    0};
+
+struct db_stmt *const session_statements[] = {&check_session, &lock_user,    &settle_user, &insert_session, &lock_session,
+                                              &read_token,    &rotate_token, &end_reused,  &end_user,       &sign_out,
+                                              &list_living,   &end_one,      NULL};
 
 /* Access */
 
@@ -164,7 +199,7 @@ static void set_cookie(struct req *r, struct str token) {
     req_cookie(r, COOKIE_NAME, token, COOKIE_PATH, r->app->conf->refresh_token_s, true);
 }
 
-static void clear_cookie(struct req *r) {
+void session_clear_cookie(struct req *r) {
     req_cookie(r, COOKIE_NAME, STR(""), COOKIE_PATH, 0, true);
 }
 
@@ -210,10 +245,13 @@ enum rc session_start(struct req *r, struct uuid user_id, struct session_started
 
     dbp_init(&p);
     dbp_uuid(&p, user_id);
+    dbp_text(&p, r->lang == LANG_EN ? STR("en") : STR("ko"));
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &lock_user, &p, &rows);
     if (rc != RC_OK) return rc;
     if (rows.count == 0 || db_bool(&rows, 0, 0)) return RC_UNAUTHENTICATED;
     bool admin = db_bool(&rows, 0, 1);
+    if (db_bool(&rows, 0, 2)) rc = db_exec(r->app->db, r->arena, DB_WRITE, &settle_user, &p, NULL);
+    if (rc != RC_OK) return rc;
 
     dbp_init(&p);
     dbp_uuid(&p, session_id);
@@ -295,7 +333,7 @@ enum rc session_refresh(struct req *r, struct uuid *user_id, struct session_star
     struct refresh f = {.r = r};
     *out = (struct session_started){0};
     if (!cookie_hash(r, &f.hash)) {
-        if (http_cookie(req_var(r, "HTTP_COOKIE"), STR(COOKIE_NAME)).ptr) clear_cookie(r);
+        if (http_cookie(req_var(r, "HTTP_COOKIE"), STR(COOKIE_NAME)).ptr) session_clear_cookie(r);
         return req_fail(r, RC_UNAUTHENTICATED, MSG_REFRESH_FAILED);
     }
     struct str token = new_token(r, &f.new_hash);
@@ -307,7 +345,7 @@ enum rc session_refresh(struct req *r, struct uuid *user_id, struct session_star
         session_flush(r, &(struct session_ended){&f.session_id, 1});
     }
     if (f.done == REFRESH_REFUSED || f.done == REFRESH_REUSED) {
-        clear_cookie(r);
+        session_clear_cookie(r);
         return req_fail(r, RC_UNAUTHENTICATED, MSG_REFRESH_FAILED);
     }
     if (f.done == REFRESH_ROTATED) {
@@ -334,6 +372,8 @@ static struct str end_reason(enum session_end reason) {
         return STR("evicted");
     case SESSION_END_REUSE:
         return STR("reuse");
+    case SESSION_END_DELETED:
+        return STR("deleted");
     }
     assert(false);
     return STR("");
@@ -354,6 +394,51 @@ enum rc session_end_user(struct req *r, struct uuid user_id, const struct uuid *
     enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &end_user, &p, &rows);
     if (rc == RC_OK) take_ids(r, &rows, ended);
     return rc;
+}
+
+enum rc session_list(struct req *r) {
+    struct db_rows rows;
+    struct db_params p;
+    dbp_init(&p);
+    dbp_uuid(&p, r->caller.user_id);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &list_living, &p, &rows);
+    if (rc != RC_OK) return rc;
+    jw_array(r->out);
+    for (int row = 0; row < rows.count; row++) {
+        jw_object(r->out);
+        jw_key(r->out, "id");
+        jw_uuid(r->out, db_uuid(&rows, row, LIST_ID));
+        jw_key(r->out, "createdAt");
+        jw_time(r->out, db_time(&rows, row, LIST_CREATED));
+        jw_key(r->out, "lastUsedAt");
+        jw_time(r->out, db_time(&rows, row, LIST_USED));
+        jw_key(r->out, "expiresAt");
+        jw_time(r->out, db_time(&rows, row, LIST_EXPIRES));
+        jw_key(r->out, "device");
+        jw_str(r->out, db_text(&rows, row, LIST_AGENT));
+        jw_key(r->out, "address");
+        jw_str(r->out, db_text(&rows, row, LIST_ADDRESS));
+        jw_key(r->out, "current");
+        jw_bool(r->out, uuid_eq(db_uuid(&rows, row, LIST_ID), r->caller.session_id));
+        jw_object_end(r->out);
+    }
+    jw_array_end(r->out);
+    return RC_OK;
+}
+
+enum rc session_end_one(struct req *r, struct uuid session_id) {
+    struct db_rows rows;
+    struct db_params p;
+    struct session_ended ended = {0};
+    dbp_init(&p);
+    dbp_uuid(&p, session_id);
+    dbp_uuid(&p, r->caller.user_id);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_WRITE, &end_one, &p, &rows);
+    if (rc != RC_OK) return rc;
+    if (rows.count == 0) return RC_NOT_FOUND;
+    take_ids(r, &rows, &ended);
+    session_flush(r, &ended);
+    return RC_OK;
 }
 
 void session_flush(struct req *r, const struct session_ended *ended) {
@@ -384,6 +469,6 @@ enum rc session_sign_out(struct req *r) {
         /* Ended before, perhaps on another machine: known to be dead all the same. */
         if (by_token) session_cache_put(r->app->sessions, claims.session_id, SESSION_DEAD);
     }
-    clear_cookie(r);
+    session_clear_cookie(r);
     return RC_OK;
 }

@@ -33,7 +33,8 @@ enum session_end {
     SESSION_END_ROLE,
     SESSION_END_PASSWORD,
     SESSION_END_EVICTED,
-    SESSION_END_REUSE
+    SESSION_END_REUSE,
+    SESSION_END_DELETED
 };
 struct session_ended {
     struct uuid *ids; /* arena */
@@ -56,8 +57,9 @@ struct session_started {
     struct session_ended evicted;
 };
 /* Starts a session inside the caller's transaction and ends the oldest above the limit. The role is read from the user's row, which
- * it locks; RC_UNAUTHENTICATED if the user is locked or gone. After COMMIT the caller calls session_grant(), which sets the cookie.
- */
+ * it locks; RC_UNAUTHENTICATED if the user is locked or gone. Undoes a deletion that was asked for, keeps the caller's language for
+ * mails, and mails the user if he never signed in from such a device. After COMMIT the caller calls session_grant(), which sets the
+ * cookie. */
 MUST_CHECK enum rc session_start(struct req *r, struct uuid user_id, struct session_started *out);
 void session_grant(struct req *r, const struct session_started *started);
 
@@ -69,6 +71,12 @@ MUST_CHECK enum rc session_refresh(struct req *r, struct uuid *user_id, struct s
 /* Ends all of a user's sessions but `except` (NULL: none is spared), inside the caller's transaction. Adds to `ended`. */
 MUST_CHECK enum rc session_end_user(struct req *r, struct uuid user_id, const struct uuid *except, enum session_end reason,
                                     struct session_ended *ended);
+/* The caller's own. Writes the living ones as a JSON array, newest first. */
+MUST_CHECK enum rc session_list(struct req *r);
+/* Ends one of the caller's. RC_NOT_FOUND if it is not his, or ended already. */
+MUST_CHECK enum rc session_end_one(struct req *r, struct uuid session_id);
+/* Takes the refresh cookie away. */
+void session_clear_cookie(struct req *r);
 /* Ends the session of the request's refresh cookie or bearer token (expired ones too), whichever there is; clears the cookie. */
 MUST_CHECK enum rc session_sign_out(struct req *r);
 

@@ -15,9 +15,15 @@ enum { LOOK_MS = 5000 /* for what a killed notifier left */, CLEAN_MS = 60000 };
     " 'level', n.level, 'type', n.type, 'resourceId', n.resource_id"
 #define TELL_OF_NOTIFICATIONS \
     "e AS (" OUTBOX_SQL(TOPIC_NOTIFICATIONS, "notification.created", "n.receiver_id", DTO_MEMBERS, "n ORDER BY n.created_at") ")"
-#define INSERT_NOTIFICATIONS                                                                                      \
-    "INSERT INTO notifications (id, created_at, event_id, level, type, resource_id, title, content, receiver_id)" \
-    " SELECT mopl_uuid_v7(), f.created_at, f.event_id, f.level, f.type, f.resource_id, f.title, f.content, "
+#define INSERT_NOTIFICATIONS                                                                                                \
+    "INSERT INTO notifications (id, created_at, event_id, actor_id, level, type, resource_id, title, content, receiver_id)" \
+    " SELECT mopl_uuid_v7(), f.created_at, f.event_id, f.actor_id, f.level, f.type, f.resource_id, f.title, f.content, "
+/* Of whom one hears nothing: the muted, and those of whom one has blocked the other. What an administrator does is told all the
+ * same. */
+#define HEARS(RECEIVER)                                                                                                  \
+    " AND (f.level = 'WARNING' OR NOT EXISTS (SELECT FROM mutes WHERE muter_id = " RECEIVER " AND muted_id = f.actor_id" \
+    " UNION ALL SELECT FROM blocks WHERE blocker_id = " RECEIVER " AND blocked_id = f.actor_id"                          \
+    " UNION ALL SELECT FROM blocks WHERE blocker_id = f.actor_id AND blocked_id = " RECEIVER "))"
 #define ONCE " ON CONFLICT (event_id, receiver_id) DO NOTHING RETURNING *"
 
 enum { ONE_EVENT, ONE_RECEIVER, ONE_CONVERSATION };
@@ -40,9 +46,9 @@ struct db_stmt notifier_write_ones = {
     "WITH f AS MATERIALIZED (SELECT * FROM fanouts WHERE event_id = ANY ($1::uuid[])),"
     " n AS (" INSERT_NOTIFICATIONS "f.audience_of FROM f WHERE f.event_id <> ALL ($2::uuid[]) AND NOT EXISTS ("
     "    SELECT FROM conversation_members m WHERE f.type = 'CONVERSATION' AND m.user_id = f.audience_of"
-    "    AND m.conversation_id = f.resource_id AND m.read_at >= f.created_at)"
-    " ORDER BY f.created_at" ONCE "), " TELL_OF_NOTIFICATIONS
-    " UPDATE fanouts SET finished_at = clock_timestamp() WHERE event_id = ANY ($1::uuid[])",
+    "    AND m.conversation_id = f.resource_id AND m.read_at >= f.created_at)" HEARS(
+        "f.audience_of") " ORDER BY f.created_at" ONCE "), " TELL_OF_NOTIFICATIONS
+                         " UPDATE fanouts SET finished_at = clock_timestamp() WHERE event_id = ANY ($1::uuid[])",
     0};
 
 /* $1: how many people; $2: pass them by. The row of `f` stays locked, so its chunks follow one another. */
@@ -61,7 +67,8 @@ struct db_stmt notifier_write_many = {
     " ORDER BY receivers, created_at, event_id LIMIT 1 FOR UPDATE SKIP LOCKED),"
     " people AS MATERIALIZED (" FOLLOWERS " UNION ALL " SUBSCRIBERS "),"
     " total AS (SELECT count(*) AS n FROM people),"
-    " n AS (" INSERT_NOTIFICATIONS "p.receiver_id FROM f, people p WHERE NOT $2::boolean AND p.receiver_id <> f.actor_id" ONCE
+    " n AS (" INSERT_NOTIFICATIONS
+    "p.receiver_id FROM f, people p WHERE NOT $2::boolean AND p.receiver_id <> f.actor_id" HEARS("p.receiver_id") ONCE
     "), " TELL_OF_NOTIFICATIONS
     ", m AS (UPDATE fanouts SET receivers = fanouts.receivers + total.n, after_at = coalesce(last.at, f.after_at),"
     " after_id = coalesce(last.tie, f.after_id), finished_at = CASE WHEN total.n < $1::bigint THEN clock_timestamp() END"

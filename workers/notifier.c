@@ -2,9 +2,8 @@
  * written from there in chunks between the batches of events, so that a long list of followers keeps nobody else waiting. */
 #include "notifier.h"
 
-#include <json-c/json.h>
-
 #include "events.h"
+#include "json_tree.h"
 
 enum { IDS_MAX = 2, ONES_MAX = 500, MANY_MAX = 1000 };
 
@@ -97,33 +96,14 @@ static const struct kind KINDS[] = {
 
 /* Payloads */
 
-static void release_object(void *object) {
-    json_object_put(object);
-}
-
-static struct json_object *parse(struct arena *a, struct str payload) {
-    struct json_tokener *tokener = json_tokener_new();
-    struct json_object *object = json_tokener_parse_ex(tokener, payload.ptr, (int)payload.len);
-    json_tokener_free(tokener);
-    if (object) arena_defer(a, release_object, object);
-    return object;
-}
-
-/* Absent if the payload has no such text. */
-static struct str text_of(struct json_object *payload, const char *name) {
-    struct json_object *value = NULL;
-    if (!json_object_object_get_ex(payload, name, &value) || !json_object_is_type(value, json_type_string)) return (struct str){0};
-    return str_from(json_object_get_string(value), (size_t)json_object_get_string_len(value));
-}
-
 static enum rc bind(const struct kind *kind, struct json_object *payload, struct db_params *p) {
     struct uuid id;
     for (const char *const *name = kind->ids; *name; name++) {
-        if (!uuid_parse(text_of(payload, *name), &id)) return RC_BAD_INPUT;
+        if (!uuid_parse(json_tree_text(payload, *name), &id)) return RC_BAD_INPUT;
         dbp_uuid(p, id);
     }
     if (!kind->roles) return RC_OK;
-    struct str old = text_of(payload, "old"), new = text_of(payload, "new");
+    struct str old = json_tree_text(payload, "old"), new = json_tree_text(payload, "new");
     dbp_text(p, old);
     dbp_text(p, new);
     return old.ptr && new.ptr ? RC_OK : RC_BAD_INPUT;
@@ -141,7 +121,7 @@ static enum rc handle(void *context, struct worker_context *w, const struct bus_
     if (!kind) return RC_OK;
     dbp_init(&p);
     dbp_uuid(&p, message->event_id);
-    enum rc rc = bind(kind, parse(&w->arena, message->payload), &p);
+    enum rc rc = bind(kind, json_tree_parse(&w->arena, message->payload), &p);
     if (rc != RC_OK) return rc;
     n->look_at_ms = 0;
     return db_exec(w->db, &w->arena, DB_WRITE, kind->stmt, &p, NULL);

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import './contract/accounts.js';
+import './contract/people.js';
 import './contract/catalogue.js';
 import './contract/social.js';
 import './contract/messages.js';

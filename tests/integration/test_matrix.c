@@ -41,6 +41,11 @@ static const struct line LINES[] = {
     {"GET /api/users", ADMIN, false, PAGE "name", NOTHING, NULL, 200, 403, 0},
     {"GET /api/users/{userId}", USER, false, "", NOTHING, NULL, 200, 200, 404},
     {"GET /api/users/{userId}/watching-sessions", USER, false, "", NOTHING, NULL, 200, 200, 200},
+    {"GET /api/users/me/sessions", USER, false, "", NOTHING, NULL, 200, 200, 0},
+    {"GET /api/users/me/blocks", USER, false, "", NOTHING, NULL, 200, 200, 0},
+    {"GET /api/users/me/mutes", USER, false, "", NOTHING, NULL, 200, 200, 0},
+    {"GET /api/reports", ADMIN, false, "", NOTHING, NULL, 200, 403, 0},
+    {"GET /api/admin/audit", ADMIN, false, "?subjectId={userId}", NOTHING, NULL, 200, 403, 200},
     {"GET /api/contents", USER, false, PAGE "rate", NOTHING, NULL, 200, 200, 0},
     {"GET /api/contents/{contentId}", USER, false, "", NOTHING, NULL, 200, 200, 404},
     {"GET /api/contents/{contentId}/watching-sessions", USER, false, PAGE "createdAt", NOTHING, NULL, 200, 200, 404},
@@ -75,6 +80,15 @@ static const struct line LINES[] = {
     {"POST /api/conversations", USER, false, "", JSON, "{\"withUserId\":\"{followeeId}\"}", 200, 200, 404},
     {"POST /api/conversations/{conversationId}/direct-messages/{directMessageId}/read", USER, false, "", NOTHING, NULL, 200, 403,
      404},
+    {"POST /api/users/{userId}/mute", USER, false, "", NOTHING, NULL, 400, 204, 404},
+    {"DELETE /api/users/{userId}/mute", USER, false, "", NOTHING, NULL, 400, 204, 404},
+    {"POST /api/users/{userId}/block", USER, false, "", NOTHING, NULL, 400, 204, 404},
+    {"DELETE /api/users/{userId}/block", USER, false, "", NOTHING, NULL, 400, 204, 404},
+    {"POST /api/reports", USER, false, "", JSON, "{\"type\":\"DIRECT_MESSAGE\",\"id\":\"{directMessageId}\",\"reason\":\"x\"}", 201,
+     404, 404},
+    {"PATCH /api/reports/{reportId}", ADMIN, false, "", JSON, "{\"status\":\"DISMISSED\"}", 200, 403, 404},
+    {"DELETE /api/users/me/sessions/{sessionId}", USER, false, "", NOTHING, NULL, 204, 404, 404},
+    {"DELETE /api/users/me/sessions", USER, false, "", NOTHING, NULL, 204, 204, 0},
     {"DELETE /api/notifications/{notificationId}", USER, false, "", NOTHING, NULL, 204, 403, 404},
     {"DELETE /api/follows/{followId}", USER, false, "", NOTHING, NULL, 204, 403, 404},
     {"DELETE /api/playlists/{playlistId}/contents/{contentId}", USER, false, "", NOTHING, NULL, 204, 403, 404},
@@ -82,6 +96,7 @@ static const struct line LINES[] = {
     {"DELETE /api/reviews/{reviewId}", USER, false, "", NOTHING, NULL, 200, 403, 404},
     {"DELETE /api/contents/{contentId}", ADMIN, false, "", NOTHING, NULL, 200, 403, 404},
     {"PATCH /api/users/{userId}", USER, false, "", MULTIPART, "{\"name\":\"Renamed\"}", 200, 403, 403},
+    {"DELETE /api/users/me", USER, false, "", JSON, "{\"password\":\"none of these\"}", 400, 400, 0},
     {"PATCH /api/users/{userId}/password", USER, false, "", JSON, "{\"password\":\"Another-long-1\"}", 204, 403, 403},
     {"PATCH /api/users/{userId}/locked", ADMIN, false, "", JSON, "{\"locked\":true}", 204, 403, 404},
     {"PATCH /api/users/{userId}/role", ADMIN, false, "", JSON, "{\"role\":\"ADMIN\"}", 204, 403, 404},
@@ -138,6 +153,14 @@ static void build_world(void) {
     name_it("conversationId", conversation);
     name_it("directMessageId", api_sql_text("SELECT mopl_send_direct_message(mopl_uuid_v7(), '%s', '%s', 'hello')->>'id'",
                                             conversation, world.third.id));
+    struct person again;
+    api_visitor(&again);
+    snprintf(again.email, sizeof again.email, "%s", owner->email);
+    snprintf(again.password, sizeof again.password, "%s", owner->password);
+    expect_status(api_sign_in(&again), 200);
+    name_it("sessionId", api_sql_text("SELECT id FROM sessions WHERE user_id = '%s' ORDER BY created_at DESC LIMIT 1", owner->id));
+    const char *report = api_format("{\"type\":\"PLAYLIST\",\"id\":\"%s\",\"reason\":\"x\"}", playlist);
+    name_it("reportId", id_of(api_post(&world.third, report, "/api/reports"), 201));
     name_it("notificationId", api_sql_text("INSERT INTO notifications (id, receiver_id, event_id, title, content)"
                                            " VALUES (mopl_uuid_v7(), '%s', gen_random_uuid(), 'T', 'C') RETURNING id",
                                            owner->id));

@@ -39,6 +39,8 @@ WITH wrong (what, n) AS (
         SELECT 'users:' || role || CASE WHEN locked THEN ':locked' ELSE ':open' END AS name, count(*) AS n FROM users GROUP BY 1
         UNION ALL SELECT 'contents:' || type, count(*) FROM contents GROUP BY 1
         UNION ALL SELECT 'playlists', count(*) FROM playlists
+        UNION ALL SELECT 'reports:' || status, count(*) FROM reports GROUP BY 1
+        UNION ALL SELECT 'audit', count(*) FROM audit_log
     ) rows FULL JOIN (SELECT name, sum(n) AS n FROM counters GROUP BY name) kept USING (name)
     WHERE coalesce(rows.n, 0) <> coalesce(kept.n, 0)
     UNION ALL

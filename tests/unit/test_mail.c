@@ -8,7 +8,8 @@
 
 #include "../support/folder.h"
 #include "file.h"
-#include "mail.h"
+#include "mail_text.h"
+#include "mails.h"
 
 static struct arena arena;
 static char folder[] = "/tmp/mopl-mail-XXXXXX";
@@ -85,7 +86,7 @@ static struct str part(struct str message, const char *media_type) {
 }
 
 static struct str compose(struct str subject, struct str text) {
-    struct mail mail = {STR("user@example.com"), subject, text, STR("<p>html</p>")};
+    struct mail mail = {uuid_v7(), STR("user@example.com"), subject, text, STR("<p>html</p>")};
     struct str out = {0};
     cr_assert_eq(mail_compose(&arena, &conf, &mail, &out), RC_OK);
     return out;
@@ -161,10 +162,10 @@ Test(mail, nothing_can_be_put_into_the_headers) {
         STR("a\0@b"),           STR("a@b\x7f"), STR("@b"),    STR("a@"),         STR("ab"),    STR(""),        STR("a@\xff"),
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct mail mail = {bad[i], STR("s"), STR("t"), STR("h")};
+        struct mail mail = {uuid_v7(), bad[i], STR("s"), STR("t"), STR("h")};
         struct str out;
         cr_assert_eq(mail_compose(&arena, &conf, &mail, &out), RC_BAD_INPUT, "address %zu", i);
-        cr_assert_eq(mail_send(&arena, &conf, &mail), RC_BAD_INPUT);
+        cr_assert_eq(mail_write(&arena, &conf, &mail), RC_BAD_INPUT);
     }
 }
 
@@ -174,7 +175,7 @@ Test(mail, senders) {
     } good[] = {{"a@b.c", "", "<a@b.c>"}, {" <a@b.c>", "", "<a@b.c>"}, {"모두의 플리 <a@b.c>", "모두의 플리", "<a@b.c>"}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct conf c = {.mail_from = good[i].from};
-        struct mail mail = {STR("u@e.c"), STR("s"), STR("t"), STR("h")};
+        struct mail mail = {uuid_v7(), STR("u@e.c"), STR("s"), STR("t"), STR("h")};
         struct str out;
         cr_assert_eq(mail_compose(&arena, &c, &mail, &out), RC_OK);
         struct str from = header(out, "From: ");
@@ -185,7 +186,7 @@ Test(mail, senders) {
     static const char *const bad[] = {"", "MOPL", "MOPL <a@b.c", "MOPL <a@b.c> x", "x <a@b.c\r\nBcc: d@e.f>", "<>"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct conf c = {.mail_from = bad[i]};
-        struct mail mail = {STR("u@e.c"), STR("s"), STR("t"), STR("h")};
+        struct mail mail = {uuid_v7(), STR("u@e.c"), STR("s"), STR("t"), STR("h")};
         struct str out;
         cr_assert_eq(mail_compose(&arena, &c, &mail, &out), RC_BAD_INPUT, "%s", bad[i]);
     }
@@ -213,34 +214,70 @@ static struct str only_mail(int expected) {
 }
 
 Test(mail, sent_into_the_folder) {
-    struct mail mail = {STR("user@example.com"), STR("s"), STR("t"), STR("h")};
-    cr_assert_eq(mail_send(&arena, &conf, &mail), RC_OK);
+    struct mail mail = {uuid_v7(), STR("user@example.com"), STR("s"), STR("t"), STR("h")};
+    cr_assert_eq(mail_write(&arena, &conf, &mail), RC_OK);
     cr_assert(str_eq(part(only_mail(1), "text/plain"), STR("t")));
-    cr_assert_eq(mail_send(&arena, &conf, &mail), RC_OK);
+    cr_assert_eq(mail_write(&arena, &conf, &mail), RC_OK);
     only_mail(2);
 }
 
 Test(mail, a_folder_that_cannot_be_is_told) {
     struct conf c = {.mail_from = "a@b.c", .data_dir = "/proc/no/such"};
-    struct mail mail = {STR("user@example.com"), STR("s"), STR("t"), STR("h")};
-    cr_assert_eq(mail_send(&arena, &c, &mail), RC_UNAVAILABLE);
+    struct mail mail = {uuid_v7(), STR("user@example.com"), STR("s"), STR("t"), STR("h")};
+    cr_assert_eq(mail_write(&arena, &c, &mail), RC_UNAVAILABLE);
 }
 
-Test(mail, temporary_password_in_korean) {
-    cr_assert_eq(mail_send_temporary_password(&arena, &conf, LANG_KO, STR("user@example.com"), STR("a<b&\"c"), 180), RC_OK);
+static struct mail filled(const char *kind, enum lang lang, const struct mail_value *values, size_t count) {
+    struct mail mail = {.id = uuid_v7(), .to = STR("user@example.com")};
+    cr_assert_eq(mail_text_fill(&arena, str_of(kind), lang, values, count, &mail), RC_OK, "%s", kind);
+    return mail;
+}
+
+Test(mail, temporary_password_in_both_languages) {
+    struct mail_value values[] = {{"password", STR("a<b&\"c")}, {"life", mail_text_duration(&arena, LANG_KO, 180)}};
+    struct mail mail = filled(MAIL_TEMPORARY_PASSWORD, LANG_KO, values, 2);
+    cr_assert_eq(mail_write(&arena, &conf, &mail), RC_OK);
     struct str m = only_mail(1);
     cr_assert_not_null(find(decoded(header(m, "\r\nSubject: ")), "임시 비밀번호").ptr);
     struct str text = part(m, "text/plain"), html = part(m, "text/html");
     cr_assert_not_null(find(text, "a<b&\"c").ptr);
     cr_assert_not_null(find(text, "3분").ptr);
     cr_assert_null(find(html, "a<b").ptr);
-    cr_assert_not_null(find(html, "a&lt;b&amp;&quot;c").ptr);
+    cr_assert_not_null(find(html, "<strong>a&lt;b&amp;&quot;c</strong>").ptr);
     cr_assert_null(find(m, "a<b&").ptr, "the password is not readable in the raw file by chance");
+    values[1].text = mail_text_duration(&arena, LANG_EN, 90);
+    cr_assert_not_null(find(filled(MAIL_TEMPORARY_PASSWORD, LANG_EN, values, 2).text, "90 seconds").ptr);
 }
 
-Test(mail, temporary_password_in_english) {
-    cr_assert_eq(mail_send_temporary_password(&arena, &conf, LANG_EN, STR("user@example.com"), STR("secret"), 90), RC_OK);
-    struct str text = part(only_mail(1), "text/plain");
-    cr_assert_not_null(find(text, "secret").ptr);
-    cr_assert_not_null(find(text, "90 seconds").ptr);
+Test(mail, every_kind_has_a_wording_that_names_what_it_is_given) {
+    static const char *const kinds[] = {MAIL_TEMPORARY_PASSWORD, MAIL_PASSWORD_CHANGED, MAIL_NEW_DEVICE,
+                                        MAIL_ROLE_CHANGED,       MAIL_LOCKED,           MAIL_UNLOCKED,
+                                        MAIL_DELETION_ASKED,     MAIL_DELETION_UNDONE};
+    struct mail_value values[] = {{"name", STR("N<\r\nBcc: x")}, {"password", STR("P")}, {"life", STR("L")}, {"device", STR("D")},
+                                  {"address", STR("A")},         {"old", STR("O")},      {"new", STR("W")},  {"at", STR("T")}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        for (enum lang lang = LANG_KO; lang <= LANG_EN; lang++) {
+            struct mail mail = filled(kinds[i], lang, values, sizeof values / sizeof *values);
+            cr_assert(str_starts(mail.subject, STR("[MOPL] ")));
+            cr_assert_eq(str_find(mail.text, '{'), mail.text.len, "%.*s", (int)mail.text.len, mail.text.ptr);
+            cr_assert_null(find(mail.text, "\r\nBcc").ptr);
+            cr_assert_null(find(mail.html, "N<").ptr);
+        }
+    }
+    struct mail none = {.id = uuid_v7()};
+    cr_assert_eq(mail_text_fill(&arena, STR("nonsense"), LANG_KO, NULL, 0, &none), RC_NOT_FOUND);
+}
+
+Test(mail, times_in_the_zone_of_the_language) {
+    cr_assert(str_eq(mail_text_time(&arena, LANG_EN, 1769851800), STR("2026-01-31 09:30 UTC")));
+    cr_assert(str_eq(mail_text_time(&arena, LANG_KO, 1769851800), STR("2026-01-31 18:30 (KST)")));
+}
+
+Test(mail, forgets_whom_it_shall) {
+    struct mail one = {uuid_v7(), STR("gone@example.com"), STR("s"), STR("t"), STR("h")},
+                other = {uuid_v7(), STR("not.gone@example.com"), STR("s"), STR("To: <gone@example.com>"), STR("h")};
+    cr_assert_eq(mail_write(&arena, &conf, &one), RC_OK);
+    cr_assert_eq(mail_write(&arena, &conf, &other), RC_OK);
+    mail_forget(&arena, &conf, STR("gone@example.com"));
+    cr_assert_not_null(find(only_mail(1), "To: <not.gone@example.com>").ptr);
 }

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Instance, project, temporaryFolder } from './instance.js';
+import { Instance, project, temporaryFolder, until } from './instance.js';
 
 const folder = temporaryFolder();
 const site = path.join(folder, 'site');

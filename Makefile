@@ -82,14 +82,14 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 # The one test of a part that is not in the library.
 $(B)/tests/unit/test_import_catalogue: $(B)/batch/catalogue.o
 
-# The codecs of the real-time bridge are a library of their own: tests/unit/test_bridge_NAME and tests/fuzz/fuzz_bridge_NAME link it.
-$(B)/libbridge.a: $(patsubst %.c,$(B)/%.o,$(wildcard sse-bridge/*.c))
+# The real-time bridge without its main is a library: tests/unit/test_bridge_NAME and tests/fuzz/fuzz_bridge_NAME link it.
+$(B)/libbridge.a: $(patsubst %.c,$(B)/%.o,$(filter-out sse-bridge/main.c,$(wildcard sse-bridge/*.c)))
 	@rm -f $@
 	$(AR) rcs $@ $^
 $(B)/tests/unit/test_bridge_%: $(B)/tests/unit/test_bridge_%.o $(SUPPORT_OBJ) $(B)/libbridge.a $(B)/libmopl.a
-	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) -lev $(LIBS)
 $(B)/tests/fuzz/fuzz_bridge_%: $(B)/tests/fuzz/fuzz_bridge_%.o $(B)/libbridge.a $(B)/libmopl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ -lev $(LIBS)
 
 # The viewer of the API documentation at /docs/.
 VIEWER := build/vendor/swagger-ui

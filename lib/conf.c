@@ -323,6 +323,17 @@ static bool is_ipv6(const char *text) {
     return inet_pton(AF_INET6, text, address) == 1;
 }
 
+/* HOST:PORT, an IPv6 address in brackets. */
+static bool is_host_port(struct arena *a, struct str s) {
+    size_t colon = s.len;
+    int64_t port;
+    while (colon > 0 && s.ptr[colon - 1] != ':') colon--;
+    if (colon < 2 || !str_to_i64(str_from(s.ptr + colon, s.len - colon), &port) || port < 1 || port > 65535) return false;
+    struct str host = str_from(s.ptr, colon - 1);
+    bool brackets = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+    return brackets ? is_ipv6(arena_cstr(a, str_from(host.ptr + 1, host.len - 2))) : has_only(host, ".-");
+}
+
 /* SCHEME://HOST[:PORT], as browsers send it in Origin. */
 static bool is_origin(struct str s) {
     struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
@@ -396,6 +407,8 @@ static void check_texts(struct loader *l) {
     size_t password = utf8_length(str_of(c->admin_password));
     check(l, AT_listen_address, is_ipv6(c->listen_address) || has_only(str_of(c->listen_address), ".-"),
           "must be an IP address or a host name");
+    check(l, AT_metrics_listen, *c->metrics_listen == '\0' || is_host_port(&l->arena, str_of(c->metrics_listen)),
+          "must be HOST:PORT, such as 127.0.0.1:9464");
     check(l, AT_log_level,
           str_eq(level, STR("debug")) || str_eq(level, STR("info")) || str_eq(level, STR("warn")) || str_eq(level, STR("error")),
           "must be debug, info, warn or error");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "db_meter.h"
 #include "db_wire.h"
 #include "log.h"
 #include "mem.h"
@@ -50,6 +51,7 @@ struct db {
     enum db_outcome tx_outcome;
     struct guard guard;
     struct db_stmt begin;
+    struct db_meter meter;
     char constraint[DB_CONSTRAINT_BYTES];
 };
 
@@ -62,11 +64,13 @@ struct db *db_new(const char *url, int64_t statement_timeout_ms) {
     db->statement_timeout_ms = statement_timeout_ms;
     db->next_attempt_ms = INT64_MIN;
     db->begin = (struct db_stmt){"mopl_begin", "BEGIN", 0};
+    db_meter_set(&db->meter, DB_METER_NONE);
     return db;
 }
 
 void db_free(struct db *db) {
     if (!db) return;
+    db_meter_set(&db->meter, DB_METER_OFF);
     PQfinish(db->conn);
     free(db->url);
     free(db);
@@ -81,6 +85,11 @@ const char *db_constraint(const struct db *db) {
 static void disconnect(struct db *db) {
     PQfinish(db->conn);
     db->conn = NULL;
+}
+
+/* Shows whether the connection is in use, now that a call has ended. */
+static void meter(struct db *db) {
+    db_meter_set(&db->meter, !db->conn ? DB_METER_NONE : db->tx == TX_NONE ? DB_METER_IDLE : DB_METER_ACTIVE);
 }
 
 static bool set_up(PGconn *conn, const char *sql) {
@@ -234,7 +243,11 @@ static bool leave_pipeline(struct db *db, int64_t deadline_ms) {
 /* Sends the steps and takes all answers; the connection is dropped unless it is clean afterwards. */
 static enum rc trip(struct db *db, struct step *steps, int count, enum db_outcome *outcome) {
     *outcome = TRIP_LOST;
-    if (!connected(db)) return RC_UNAVAILABLE;
+    if (!connected(db)) {
+        db_meter_refused();
+        return RC_UNAVAILABLE;
+    }
+    db_meter_set(&db->meter, DB_METER_ACTIVE);
     bool plain = count == 1 && steps[0].stmt->prepared_on == db->generation;
     bool sent = plain ? send_step(db, &steps[0]) : send_steps(db, steps, count);
     if (!sent) {
@@ -287,7 +300,7 @@ static enum rc judge_guard(struct db *db, PGresult *result) {
 }
 
 /* Runs the guard, if pending, and `stmt`, if not NULL; *result is the caller's. */
-static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params, PGresult **result) {
+static enum rc run_unmetered(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params, PGresult **result) {
     db->constraint[0] = '\0';
     if (db->tx == TX_FAILED) return db->tx_rc;
     if (db->tx == TX_NONE && kind == DB_WRITE) drop_if_closed(db);
@@ -324,6 +337,14 @@ static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const
     }
     clear_steps(steps, count);
     if (db->tx != TX_NONE && rc != RC_OK) return fail_transaction(db, rc, outcome);
+    return rc;
+}
+
+static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params, PGresult **result) {
+    int64_t began_ns = clock_mono_ns();
+    enum rc rc = run_unmetered(db, kind, stmt, params, result);
+    meter(db);
+    if (stmt) db_meter_statement(stmt, began_ns);
     return rc;
 }
 
@@ -435,6 +456,7 @@ enum rc db_transaction(struct db *db, struct arena *a, enum rc (*body)(void *con
         drop_if_closed(db);
         db->tx = TX_PENDING;
         enum rc rc = finish(db, body(context), &again);
+        meter(db);
         if (!again || (!db->conn && tries > 0)) return rc;
         if (tries == TRANSACTION_RETRIES) {
             log_event(LOG_ERROR, "transaction_given_up", LOG_I64("tries", tries + 1));
@@ -496,5 +518,7 @@ void db_on_connect(struct db *db, const char *sql) {
 
 PGconn *db_connection(struct db *db) {
     drop_if_closed(db);
-    return connected(db) ? db->conn : NULL;
+    (void)connected(db);
+    meter(db);
+    return db->conn;
 }

@@ -42,6 +42,10 @@ const char *metrics_process(void) {
     return own.name;
 }
 
+unsigned metrics_opened(void) {
+    return own.opened;
+}
+
 /* Opening */
 
 static void lock_file(int how) {

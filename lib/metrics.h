@@ -72,6 +72,9 @@ void metrics_open(const char *data_dir, const char *name, bool apart);
 void metrics_close(void);
 /* As given to metrics_open; "" before. */
 const char *metrics_process(void);
+/* Another number after each metrics_open, 0 while it is closed: who keeps pointers to series by himself sees whether they still
+ * hold. */
+unsigned metrics_opened(void);
 
 /* The series of a metric without labels; of the i-th value of its enumerated label. Found in the shared memory at the first call,
  * which locks, and kept in `m`: a process that records from several threads calls metrics_declare first. Never NULL. */

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "metrics.h"
 #include "random.h"
 
 enum { SALT_BYTES = 16, BCRYPT_BYTES_MAX = 72 };
@@ -188,14 +190,18 @@ static const char *const COMMON[] = {"00000000",      "0000000000",
                                      "zzzzzzzz",      "비밀번호비밀번호",
                                      "사랑해사랑해",  "안녕하세요안녕하세요"};
 
+static struct metric bcrypt_time = {METRIC_TIMER("mopl_bcrypt_seconds", "Time of making or comparing one password hash.")};
+
 /* crypt(3) with its 32 KB of state off the stack, wiped afterwards. False if the setting is none it knows. */
 static bool run_crypt(const char *phrase, const char *setting, char out[CRYPT_OUTPUT_SIZE]) {
+    int64_t began_ns = clock_mono_ns();
     struct crypt_data *data = mem_zalloc(sizeof *data);
     const char *hash = crypt_r(phrase, setting, data);
     bool good = hash && hash[0] != '*';
     if (good) snprintf(out, CRYPT_OUTPUT_SIZE, "%s", hash);
     OPENSSL_cleanse(data, sizeof *data);
     free(data);
+    metric_since(metric_one(&bcrypt_time), began_ns);
     return good;
 }
 

@@ -15,6 +15,7 @@
 #include "uuid.h"
 
 struct redis;
+struct route;
 struct session_cache;
 struct storage;
 
@@ -46,7 +47,8 @@ struct req_field_error {
 struct req {
     struct app *app;
     struct arena *arena;
-    char **vars; /* CGI variables "NAME=value", NULL-ended */
+    char **vars;               /* CGI variables "NAME=value", NULL-ended */
+    const struct route *route; /* that the router found; NULL: none */
     enum http_method method;
     struct str path; /* of REQUEST_URI, not decoded, without the query */
     struct http_params query;

@@ -10,8 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
+#include "metrics.h"
 #include "redis.h"
+#include "request_meter.h"
 #include "session.h"
 #include "storage.h"
 
@@ -44,6 +47,7 @@ static bool has_body(const struct req *r) {
 }
 
 static void serve_one(struct server *s, FCGX_Request *request) {
+    int64_t began_ns = clock_mono_ns();
     struct req r = {.app = &s->app, .arena = &s->arena, .vars = request->envp, .headers = &s->headers, .out = &s->out};
     router_handle(&r, &responder.table, (struct body_source){read_body, request});
     put(request, str_of(arena_printf(&s->arena, "Status: %d\r\n", r.status)));
@@ -55,6 +59,7 @@ static void serve_one(struct server *s, FCGX_Request *request) {
      * first, for which this process would sleep and be woken once more: 12 % of the time of an empty request. */
     if (!has_body(&r)) (void)FCGX_Detach(request);
     FCGX_Finish_r(request);
+    request_meter_note(r.route, r.method, r.status, began_ns);
     FCGX_Free(request, 1); /* a connection kept open would be waited on in place of the listening socket */
     buf_reset(&s->headers, KEEP_BYTES);
     buf_reset(&s->out, KEEP_BYTES);
@@ -127,6 +132,8 @@ static int run(const struct conf *conf) {
     arena_init(&s.arena);
     buf_init(&s.headers);
     buf_init(&s.out);
+    metrics_open(conf->data_dir, responder.name, false);
+    request_meter_open(&responder.table);
     s.app.sessions = open_sessions(&s.arena, conf);
     s.app.storage = storage_open(arena_printf(&s.arena, "%s/files", conf->data_dir));
     s.app.db = db_new(conf->database_url, conf->statement_timeout_ms);
@@ -144,6 +151,7 @@ static int run(const struct conf *conf) {
     buf_fini(&s.out);
     buf_fini(&s.headers);
     arena_fini(&s.arena);
+    metrics_close();
     close(stop_fd);
     return status;
 }

@@ -282,9 +282,9 @@ void router_handle(struct req *r, const struct route_table *table, struct body_s
     struct path_match m;
     prepare(r);
     log_request_id(r->id);
-    const struct route *route = find_route(r, table, &m);
-    enum rc rc = route ? check_and_run(r, route, &m, body) : answer_without_route(r, table);
-    finish(r, route, settle_guard(r, rc));
+    r->route = find_route(r, table, &m);
+    enum rc rc = r->route ? check_and_run(r, r->route, &m, body) : answer_without_route(r, table);
+    finish(r, r->route, settle_guard(r, rc));
     log_request_id((struct str){0});
 }
 

@@ -4,6 +4,7 @@
 
 #include "dead_letter.h"
 #include "log.h"
+#include "metrics.h"
 #include "outbox.h"
 #include "worker.h"
 
@@ -22,11 +23,13 @@ static int with_conf(bool only_check) {
     struct conf conf;
     if (conf_load(&conf, stderr) != RC_OK) return EXIT_USAGE;
     log_init(worker.name, log_level_of(conf.log_level));
+    if (!only_check) metrics_open(conf.data_dir, worker.name, false);
     struct worker_context w = {.conf = &conf, .db = db_new(conf.database_url, conf.statement_timeout_ms)};
     arena_init(&w.arena);
     int status = only_check ? check_sql(w.db) : worker.run(&w);
     arena_fini(&w.arena);
     db_free(w.db);
+    metrics_close();
     conf_fini(&conf);
     return status;
 }

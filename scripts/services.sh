@@ -119,8 +119,11 @@ start_responder() {  # NAME
   running "$1" && return
   [ ! -e "$run/$1.sock" ] || end_strays "$1"
   launch "$1" spawn-fcgi -n -s "$run/$1.sock" -b 4096 -M 0600 -- \
-    "$(type -P multiwatch)" -f "$MOPL_WORKERS" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
+    "$(type -P multiwatch)" -f "$(workers_of "$1")" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
 }
+
+# Nobody but monitoring asks for metrics.
+workers_of() { if is_worker "$1" || [ "$1" = metrics ]; then echo 1; else echo "$MOPL_WORKERS"; fi; }  # NAME
 
 # A worker has no socket; else it is looked after like a responder's.
 start_worker() {  # NAME
@@ -169,6 +172,7 @@ answers() {  # RESPONDERS
     case "$name" in
       lighttpd) ;;
       auth) urls+=(-o /dev/null "$address/api/health") ;;
+      metrics) local_metrics >/dev/null || return 1 ;;
       watching_sessions) urls+=(-o /dev/null "$address/api/users/none/watching-sessions") ;;
       *) urls+=(-o /dev/null "$address/api/$name") ;;
     esac
@@ -176,6 +180,9 @@ answers() {  # RESPONDERS
   [ "${#urls[@]}" -eq 0 ] || curl -s --noproxy '*' -m 5 -w '%{http_code}\n' "${urls[@]}" |
     awk '$1 == 0 || $1 >= 500 { bad = 1 } END { exit bad }'
 }
+
+# The metrics of all processes, as Prometheus gets them.
+local_metrics() { curl -sf --noproxy '*' -m 5 --unix-socket "$run/front.sock" http://localhost/metrics; }
 
 # What the front server cannot know by itself: see lighttpd/lighttpd.conf.
 write_front_configuration() {
@@ -199,6 +206,8 @@ var.max_upload_kb = $((MOPL_UPLOAD_MAX_BYTES / 1024 + 2048))
 var.hsts = ( $hsts )
 var.site_csp = "default-src 'self'; script-src 'self'$(script_hashes "$web_root/index.html"); style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 include var.conf + "/lighttpd.conf"
+\$SERVER["socket"] == "$run/front.sock" { include var.conf + "/monitoring.conf" }
+$([ -z "$MOPL_METRICS_LISTEN" ] || printf '$SERVER["socket"] == "%s" { include var.conf + "/monitoring.conf" }' "$MOPL_METRICS_LISTEN")
 EOT
 }
 
@@ -248,9 +257,7 @@ restart_service() {  # NAME PID
 }
 
 replaced() {  # OLD PARENT NAME
-  local wanted=$MOPL_WORKERS
-  if is_worker "$3"; then wanted=1; fi
-  ! kill -0 "$1" 2>/dev/null && [ "$(children "$2" | wc -w)" -ge "$wanted" ]
+  ! kill -0 "$1" 2>/dev/null && [ "$(children "$2" | wc -w)" -ge "$(workers_of "$3")" ]
 }
 
 # The front first, so that requests under way still find their responders, whose last events still find the workers; PostgreSQL last.

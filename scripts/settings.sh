@@ -91,7 +91,7 @@ use_data_folder() {
     mkdir -p "$MOPL_DATA" && chmod 700 "$MOPL_DATA" || die "MOPL_DATA: cannot make $MOPL_DATA"
     [ "$EUID" -ne 0 ] || chown "$service_user:" "$MOPL_DATA"
   fi
-  "${as_service[@]}" mkdir -p -m 700 "$run" "$run/uploads" "$run/deflate" "$run/errors" "$MOPL_DATA/logs" "$MOPL_DATA/files" 2>/dev/null ||
+  "${as_service[@]}" mkdir -p -m 700 "$run" "$run/uploads" "$run/deflate" "$run/errors" "$run/metrics" "$MOPL_DATA/logs" "$MOPL_DATA/files" 2>/dev/null ||
     die "MOPL_DATA: $service_user cannot write to $MOPL_DATA"
 }
 

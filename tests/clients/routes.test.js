@@ -21,6 +21,8 @@ test('responders and document have the same routes with the same callers', () =>
     const served = responders.flatMap((name) =>
         execFileSync(path.join(bin, name), ['--routes'], { encoding: 'utf8' }).trim().split('\n'));
     for (const line of served) assert.match(line, /^[A-Z]+ \/\S+ (anyone|user|admin)$/);
+    const local = served.splice(served.indexOf('GET /metrics anyone'), 1); // no part of the API: monitoring's own address has it
+    assert.deepEqual(local, ['GET /metrics anyone']);
     assert.equal(new Set(served).size, served.length, 'a route is served twice');
     const documented = operations.map((op) => `${op.method} ${op.path} ${op.auth}`);
     assert.deepEqual([...served].sort(), documented.sort());

@@ -34,6 +34,7 @@ struct http_signing {
 struct http_call {
     enum http_method method;            /* not HTTP_OTHER */
     const char *url;                    /* http or https; user:password@ in it become Basic credentials; must be encoded already */
+    const char *unix_socket;            /* path of the socket to connect to instead of the address' host; NULL: none */
     const struct http_header *headers;  /* beside Host, Content-Length and User-Agent, which a line here replaces */
     size_t header_count;                /* up to HTTP_CLIENT_HEADERS_MAX */
     struct str body;                    /* absent: none */

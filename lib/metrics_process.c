@@ -1,4 +1,4 @@
-/* process_*: what Prometheus' own client libraries tell of a process, asked of the system when it is shown. */
+/* process_* and mopl_workers: what Prometheus' own client libraries tell of a process, asked of the system when it is shown. */
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -81,11 +81,24 @@ static void sample(struct buf *out, const char *name, const struct process *p, d
     buf_addf(out, "process_%s{process=\"%s\",worker=\"%d\"} %.15g\n", name, p->name, p->worker, value);
 }
 
+/* Also of programs that ran once and do not run now. */
+static void write_workers(const struct metrics_source *sources, size_t count, struct buf *out) {
+    buf_add(out, STR("# HELP mopl_workers Processes that run of each program.\n# TYPE mopl_workers gauge\n"));
+    for (size_t i = 0; i < count; i++) {
+        int living = 0;
+        for (int slot = 0; slot < METRICS_SLOTS; slot++) {
+            if (atomic_load(&sources[i].file->pids[slot]) > 0 && metrics_source_lives(&sources[i], slot)) living++;
+        }
+        buf_addf(out, "mopl_workers{process=\"%s\"} %d\n", sources[i].name, living);
+    }
+}
+
 void metrics_write_processes(const struct metrics_source *sources, size_t count, struct buf *out) {
     struct arena a;
     arena_init(&a);
     struct process *all = arena_alloc(&a, (count * METRICS_SLOTS + 1) * sizeof *all);
     size_t found = read_processes(&a, sources, count, all);
+    write_workers(sources, count, out);
     family(out, "cpu_seconds_total", "counter", "User and system CPU time spent.");
     for (size_t i = 0; i < found; i++) sample(out, "cpu_seconds_total", &all[i], all[i].cpu_s);
     family(out, "resident_memory_bytes", "gauge", "Resident memory, pages shared with others included.");

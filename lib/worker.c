@@ -5,8 +5,10 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "clock.h"
 #include "dead_letter.h"
 #include "log.h"
+#include "metrics.h"
 
 enum {
     BATCH_MAX = 200,
@@ -14,8 +16,20 @@ enum {
     POLL_MS = 1000,
     AWAY_PAUSE_MS = 200,
     TRY_PAUSE_MS = 250,
+    LAG_MS = 5000, /* between looks at how far behind the group is */
     EXIT_SETTINGS = 2,
 };
+
+static const struct metric handled_total = {
+    METRIC_COUNT("mopl_bus_handled_total", "Messages that a group of consumers has handled."), .labels = {"group"}};
+static const struct metric dead_total = {
+    METRIC_COUNT("mopl_bus_dead_letters_total", "Messages that a group of consumers has put aside."), .labels = {"group"}};
+static const struct metric lag_now = {.name = "mopl_bus_lag_messages",
+                                      .help = "Messages that a group of consumers has still to handle.",
+                                      .type = METRIC_GAUGE,
+                                      .labels = {"group"}};
+static const struct metric away_now = {
+    .name = "mopl_bus_away", .help = "Consumers of a group that cannot reach the bus.", .type = METRIC_GAUGE, .labels = {"group"}};
 
 static volatile sig_atomic_t stopping;
 
@@ -48,6 +62,8 @@ struct loop {
     struct bus_message messages[BATCH_MAX];
     size_t count;
     bool bus_away;
+    int64_t lag_at_ms; /* the next look at it */
+    struct metric_series *handled, *dead, *lag, *away;
 };
 
 /* A part of the batch that is one transaction. */
@@ -80,6 +96,15 @@ static void note_bus(struct loop *l, bool away) {
     if (away != l->bus_away)
         log_event(away ? LOG_WARN : LOG_INFO, away ? "bus_away" : "bus_back", LOG_CSTR("group", l->consumer->group));
     l->bus_away = away;
+    metric_set(l->away, away);
+}
+
+/* What cannot be known now stays as it was. */
+static void note_lag(struct loop *l) {
+    if (clock_mono_ms() < l->lag_at_ms) return;
+    int64_t lag = bus_lag(l->bus);
+    if (lag >= 0) metric_set(l->lag, lag);
+    l->lag_at_ms = clock_mono_ms() + LAG_MS;
 }
 
 static enum rc run_span(struct span *s) {
@@ -88,6 +113,7 @@ static enum rc run_span(struct span *s) {
     enum rc rc = db_transaction(l->w->db, &l->w->arena, span_body, s);
     arena_reset(&l->w->arena);
     /* A commit that the bus does not take only means a repetition. */
+    if (rc == RC_OK) metric_add(s->error ? l->dead : l->handled, s->count);
     if (rc == RC_OK) note_bus(l, bus_commit(l->bus, &s->messages[s->count - 1]) != RC_OK);
     return rc;
 }
@@ -151,11 +177,17 @@ static void turn(struct loop *l) {
     note_bus(l, rc != RC_OK);
     if (rc) worker_sleep(AWAY_PAUSE_MS);
     if (rc == RC_OK && l->count > 0) handle_batch(l);
+    if (!more) note_lag(l);
     arena_reset(&l->polled);
 }
 
 int worker_consume(struct worker_context *w, const struct worker_consumer *consumer) {
-    struct loop l = {.w = w, .consumer = consumer};
+    struct loop l = {.w = w,
+                     .consumer = consumer,
+                     .handled = metric_intern(&handled_total, &consumer->group),
+                     .dead = metric_intern(&dead_total, &consumer->group),
+                     .lag = metric_intern(&lag_now, &consumer->group),
+                     .away = metric_intern(&away_now, &consumer->group)};
     struct bus *bus = bus_open(w->conf, w->db);
     l.bus = bus ? bus_consumer_open(bus, consumer->group, consumer->topics) : NULL;
     bool opened = l.bus != NULL;

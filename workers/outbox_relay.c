@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "clock.h"
 #include "log.h"
+#include "metrics.h"
 #include "outbox.h"
 #include "worker.h"
 
@@ -77,6 +78,13 @@ static struct db_stmt wake_up = {"relay_wake", "SELECT pg_advisory_unlock(" IDLE
 
 static struct db_stmt *const statements[] = {&sequence, &move_over, &read_rows, &mark_published, &fall_asleep, &wake_up, NULL};
 
+static struct metric placed_total = {METRIC_COUNT("mopl_outbox_placed_total", "Events that the relay has put in order.")};
+static struct metric published_total = {
+    METRIC_COUNT("mopl_outbox_published_total", "Events that the relay has published on the bus.")};
+static struct metric bus_away_now = {
+    .name = "mopl_outbox_bus_away", .help = "1 while the relay cannot reach the bus.", .type = METRIC_GAUGE};
+static struct metric *const metrics[] = {&placed_total, &published_total, &bus_away_now, NULL};
+
 struct relay {
     struct worker_context *w;
     struct bus *bus;
@@ -115,6 +123,8 @@ static enum rc place(struct relay *r, int64_t *taken) {
     *taken = db_i64(&rows, 0, 1);
     r->sequenced = db_i64(&rows, 0, 2);
     r->published = db_i64(&rows, 0, 3);
+    metric_add(metric_one(&placed_total), (uint64_t)*taken);
+    if (bus_is_embedded(r->bus)) metric_add(metric_one(&published_total), (uint64_t)*taken);
     note_active(r, db_bool(&rows, 0, 0));
     return RC_OK;
 }
@@ -150,8 +160,10 @@ static enum rc publish(struct relay *r) {
     if (away != r->bus_away)
         log_event(away ? LOG_WARN : LOG_INFO, away ? "bus_away" : "bus_back", LOG_I64("published", r->published));
     r->bus_away = away;
+    metric_set(metric_one(&bus_away_now), away);
     if (away) r->publish_at_ms = clock_mono_ms() + RETRY_MS;
     if (away) return RC_OK; /* the rows wait where they are */
+    metric_add(metric_one(&published_total), count);
     struct db_params p;
     dbp_init(&p);
     r->published = count > 0 ? messages[count - 1].position : r->sequenced;
@@ -228,6 +240,7 @@ static int relay_run(struct worker_context *w) {
     db_on_connect(w->db, "LISTEN mopl_outbox");
     /* A plan made while the tables are small must not read the whole of them when they have grown. */
     db_on_connect(w->db, "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
+    metrics_declare(metrics);
     int64_t stop_at_ms = INT64_MAX;
     bool more = true, notified;
     while ((more || !worker_stopping()) && clock_mono_ms() < stop_at_ms) {

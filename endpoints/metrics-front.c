@@ -1,4 +1,6 @@
 /* The front server's own numbers (mod_status), asked over its unix socket: it answers while it waits for this very responder. */
+#include <inttypes.h>
+
 #include "http_client.h"
 #include "metrics-parts.h"
 
@@ -26,7 +28,7 @@ static void show(struct buf *out, struct str line) {
     for (size_t i = 0; i < sizeof VALUES / sizeof *VALUES; i++) {
         if (!str_eq(name, str_of(VALUES[i].line))) continue;
         metrics_family(out, VALUES[i].name, VALUES[i].type, VALUES[i].help);
-        buf_addf(out, "%s %lld\n", VALUES[i].name, (long long)(value * VALUES[i].factor));
+        buf_addf(out, "%s %" PRId64 "\n", VALUES[i].name, value * VALUES[i].factor);
     }
 }
 

@@ -95,9 +95,9 @@ void metric_observe(struct metric_series *s, int64_t value); /* METRIC_HISTOGRAM
 /* Observes the nanoseconds since `began_ns` of clock_mono_ns(). */
 void metric_since(struct metric_series *s, int64_t began_ns);
 
-/* Appends all metrics of the processes below `data_dir` that are not apart, equal series of several processes added up, and
- * process_* (CPU, memory, descriptors, start) of the living with the labels process and worker. Files that are no metrics are
- * passed over. RC_NOT_FOUND if there is no such folder. */
+/* Appends all metrics of the processes below `data_dir` that are not apart, equal series of several processes added up,
+ * mopl_workers (how many processes run of each program) and process_* (CPU, memory, descriptors, start) of the living with the
+ * labels process and worker. Files that are no metrics are passed over. RC_NOT_FOUND if there is no such folder. */
 MUST_CHECK enum rc metrics_write(const char *data_dir, struct buf *out);
 /* Appends those of this process' name only. */
 void metrics_write_own(struct buf *out);

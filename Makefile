@@ -16,8 +16,8 @@ LDFLAGS_san := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
 CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS_$(MODE)) -iquote lib -iquote sse-bridge $(if $(PG_INC),-isystem $(PG_INC)) -MMD -MP
 LDFLAGS := $(LDFLAGS_$(MODE))
-# The programs that never speak to Kafka are not to load its library.
-LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -Wl,--pop-state
+# The programs that never speak to Kafka, or never list a bucket, are not to load the libraries for it.
+LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -lexpat -Wl,--pop-state
 
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
 # endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME; the same of workers.
@@ -79,8 +79,8 @@ $(B)/bin/mopl-batch: $(patsubst %.c,$(B)/%.o,$(wildcard batch/*.c)) $(B)/libmopl
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$(filter %.o,$^)) $(filter %.a,$^) $(LIBS)
 
-# The one test of a part that is not in the library.
-$(B)/tests/unit/test_import_catalogue: $(B)/batch/catalogue.o
+# The pure parts of the jobs, which are not in the library.
+$(B)/tests/unit/test_import_catalogue: $(B)/batch/catalogue.o $(B)/batch/item.o
 
 # The real-time bridge without its main is a library: tests/unit/test_bridge_NAME and tests/fuzz/fuzz_bridge_NAME link it.
 $(B)/libbridge.a: $(patsubst %.c,$(B)/%.o,$(filter-out sse-bridge/main.c,$(wildcard sse-bridge/*.c)))

@@ -1,13 +1,12 @@
 #include "catalogue.h"
 
 #include <json-c/json.h>
-#include <openssl/sha.h>
 
 #include "buf.h"
 #include "hex.h"
 #include "utf8.h"
 
-enum { FILM_FIELDS = 11, MATCH_FIELDS = 6, SOURCE_ID_BYTES = 16, DESCRIPTION_MAX = 10000 };
+enum { FILM_FIELDS = 11, MATCH_FIELDS = 6, SOURCE_ID_BYTES = 16 };
 /* The films were collected then; a later year had two digits once and got the wrong century. */
 enum { FILMS_COLLECTED_IN = 2011, CENTURY = 100 };
 
@@ -84,18 +83,6 @@ static struct str korean(const struct word *list, struct str source) {
 
 /* Fields */
 
-/* Without control characters and with single blanks, trimmed; absent if nothing is left. */
-static struct str tidy(struct arena *a, struct str text) {
-    char *out = arena_alloc(a, text.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = (unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7F ? ' ' : text.ptr[i];
-        if (c != ' ' || (len > 0 && out[len - 1] != ' ')) out[len++] = c;
-    }
-    struct str tidied = utf8_trim(str_from(out, len));
-    return tidied.len > 0 ? tidied : (struct str){0};
-}
-
 /* Texts of the row's values, numbers included; null gives the absent view. Valid UTF-8 only. */
 static bool read_fields(struct arena *a, struct str row, struct str *fields, size_t count) {
     if (!utf8_valid(row) || row.len > INT32_MAX) return false;
@@ -115,7 +102,7 @@ static bool read_fields(struct arena *a, struct str row, struct str *fields, siz
                               ? str_from(json_object_get_string(value), (size_t)json_object_get_string_len(value))
                               : str_of(json_object_get_string(value));
         ok = utf8_valid(text); /* an escape may have made what the row itself is not */
-        if (ok) fields[i] = tidy(a, text);
+        if (ok) fields[i] = item_tidy(a, text);
     }
     json_object_put(array);
     json_tokener_free(tokener);
@@ -162,46 +149,23 @@ static struct str article_first(struct arena *a, struct str title) {
 
 /* Items */
 
-static void add_tag(struct catalogue_item *item, struct str tag) {
-    tag = utf8_trim(utf8_prefix(tag, CATALOGUE_TAG_MAX));
-    if (tag.len == 0 || item->tag_count == CATALOGUE_TAGS_MAX) return;
-    for (size_t i = 0; i < item->tag_count; i++)
-        if (str_eq(item->tags[i], tag)) return;
-    item->tags[item->tag_count++] = tag;
-}
-
-static void add_year_tag(struct arena *a, struct catalogue_item *item, struct date d) {
-    if (d.year > 0) add_tag(item, str_of(arena_printf(a, "%d", d.year)));
-}
-
-/* SHA-256 of the parts, each with its length before it, so that no two lists of parts hash alike. */
-static void hash_parts(const struct str *parts, size_t count, uint8_t out[static SHA256_DIGEST_LENGTH]) {
-    struct buf b;
-    buf_init(&b);
-    for (size_t i = 0; i < count; i++) {
-        buf_addf(&b, "%zu:", parts[i].len);
-        buf_add(&b, parts[i]);
-    }
-    SHA256((const unsigned char *)b.ptr, b.len, out);
-    buf_fini(&b);
+static void add_year_tag(struct arena *a, struct item *item, struct date d) {
+    if (d.year > 0) item_add_tag(a, item, str_of(arena_printf(a, "%d", d.year)));
 }
 
 static struct str source_id(struct arena *a, const struct str *parts, size_t count) {
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[ITEM_HASH_BYTES];
     char *text = arena_alloc(a, 2 * SOURCE_ID_BYTES + 1);
-    hash_parts(parts, count, digest);
+    item_hash(parts, count, digest);
     hex_cstr(digest, SOURCE_ID_BYTES, text);
     return str_of(text);
 }
 
-/* What both kinds have in common, once type, title, tags and day are known. */
-static void finish(struct arena *a, struct catalogue_item *item, struct date d, struct buf *description) {
-    item->title = utf8_trim(utf8_prefix(item->title, CATALOGUE_TITLE_MAX));
-    item->description = arena_dup(a, utf8_trim(utf8_prefix(buf_str(description), DESCRIPTION_MAX)));
-    item->day = (d.year * 100 + d.month) * 100 + d.day;
-    struct str parts[3 + CATALOGUE_TAGS_MAX] = {str_of(item->type), item->title, item->description};
-    memcpy(parts + 3, item->tags, item->tag_count * sizeof *parts);
-    hash_parts(parts, 3 + item->tag_count, item->hash);
+/* What both kinds have in common, once type, title, tags and date are known. */
+static void finish(struct arena *a, struct catalogue_item *row, struct date d, struct buf *description) {
+    row->item.description = arena_dup(a, buf_str(description));
+    row->day = (d.year * 100 + d.month) * 100 + d.day;
+    item_finish(&row->item);
 }
 
 /* Sentences end with a blank; the last one is trimmed. They avoid particles that depend on the sound of the word before. */
@@ -251,15 +215,16 @@ bool catalogue_film(struct arena *a, struct str row, struct catalogue_item *out)
     if (str_eq(f[F_KIND], STR("Multiple Creative Types"))) f[F_KIND] = (struct str){0};
     if (str_eq(f[F_RATING], STR("Not Rated")) || str_eq(f[F_RATING], STR("Open"))) f[F_RATING] = (struct str){0};
     struct date d = film_date(f[F_DATE]);
-    *out = (struct catalogue_item){.type = "movie", .source = "vega-movies", .raw = row, .title_missing = !f[F_TITLE].ptr};
-    out->title = film_title(a, f, d);
+    *out = (struct catalogue_item){{.type = "movie", .source = "vega-movies"}, .raw = row, .title_missing = !f[F_TITLE].ptr};
+    struct item *item = &out->item;
+    item->title = film_title(a, f, d);
     const struct str identity[] = {f[F_TITLE], f[F_DATE]};
-    out->source_id = source_id(a, identity, 2);
-    add_tag(out, f[F_GENRE]);
-    add_tag(out, f[F_KIND]);
-    add_tag(out, f[F_DISTRIBUTOR]);
-    add_year_tag(a, out, d);
-    if (out->tag_count == 0) add_tag(out, STR("영화"));
+    item->source_id = source_id(a, identity, 2);
+    item_add_tag(a, item, f[F_GENRE]);
+    item_add_tag(a, item, f[F_KIND]);
+    item_add_tag(a, item, f[F_DISTRIBUTOR]);
+    add_year_tag(a, item, d);
+    if (item->tag_count == 0) item_add_tag(a, item, STR("영화"));
     struct buf b;
     buf_init(&b);
     describe_film(&b, f, d);
@@ -290,17 +255,18 @@ bool catalogue_match(struct arena *a, struct str row, struct catalogue_item *out
     if (!read_fields(a, row, f, MATCH_FIELDS)) return false;
     struct date d = match_date(f[M_DATE]);
     *out = (struct catalogue_item){
-        .type = "sport", .source = "vega-football", .raw = row, .title_missing = !f[M_HOME].ptr || !f[M_AWAY].ptr};
+        {.type = "sport", .source = "vega-football"}, .raw = row, .title_missing = !f[M_HOME].ptr || !f[M_AWAY].ptr};
+    struct item *item = &out->item;
     const struct str identity[] = {f[M_DATE], f[M_DIVISION], f[M_HOME], f[M_AWAY]};
-    out->source_id = source_id(a, identity, 4);
-    add_tag(out, STR("Football"));
-    add_tag(out, f[M_DIVISION]);
-    add_tag(out, f[M_HOME]);
-    add_tag(out, f[M_AWAY]);
-    add_year_tag(a, out, d);
+    item->source_id = source_id(a, identity, 4);
+    item_add_tag(a, item, STR("Football"));
+    item_add_tag(a, item, f[M_DIVISION]);
+    item_add_tag(a, item, f[M_HOME]);
+    item_add_tag(a, item, f[M_AWAY]);
+    add_year_tag(a, item, d);
     if (!f[M_HOME].ptr) f[M_HOME] = STR("미정");
     if (!f[M_AWAY].ptr) f[M_AWAY] = STR("미정");
-    out->title = str_of(arena_printf(a, "%.*s vs %.*s", V(f[M_HOME]), V(f[M_AWAY])));
+    item->title = str_of(arena_printf(a, "%.*s vs %.*s", V(f[M_HOME]), V(f[M_AWAY])));
     int scores[2];
     bool known = number_within(f[M_HOME_SCORE], 0, 1000, &scores[0]) && number_within(f[M_AWAY_SCORE], 0, 1000, &scores[1]);
     struct buf b;

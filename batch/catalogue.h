@@ -3,25 +3,15 @@
 #define MOPL_BATCH_CATALOGUE_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "arena.h"
-#include "str.h"
-
-enum { CATALOGUE_TAGS_MAX = 10, CATALOGUE_HASH_BYTES = 32, CATALOGUE_TITLE_MAX = 255, CATALOGUE_TAG_MAX = 64 };
+#include "item.h"
 
 struct catalogue_item {
-    const char *type;                    /* "movie", "sport" */
-    const char *source;                  /* "vega-movies", "vega-football" */
-    struct str source_id;                /* 32 hex digits of what tells the row from others, whatever its place in the file */
-    struct str title;                    /* 1 to 255 characters */
-    struct str description;              /* sentences in Korean; of films, also a line in English; never empty */
-    struct str tags[CATALOGUE_TAGS_MAX]; /* each once, 1 to 64 characters */
-    size_t tag_count;                    /* 1 or more */
-    uint8_t hash[CATALOGUE_HASH_BYTES];  /* of type, title, description and tags */
-    int day;                             /* of release or match as yyyymmdd; 0 if unknown */
-    bool title_missing;                  /* the title was made up of other facts */
-    struct str raw;                      /* the row as given; borrowed */
+    struct item item;   /* source ids are 32 hex digits of what tells the row from others, whatever its place in the file;
+                         * descriptions are sentences in Korean, of films also a line in English, and never empty */
+    int day;            /* of release or match as yyyymmdd; 0 if unknown */
+    bool title_missing; /* the title was made up of other facts */
+    struct str raw;     /* the row as given; borrowed */
 };
 
 /* First lines of the files: the fields, in the order that the rows have. */

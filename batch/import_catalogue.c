@@ -4,20 +4,20 @@
 #include <stdlib.h>
 
 #include "catalogue.h"
-#include "clock.h"
+#include "contents.h"
 #include "file.h"
 #include "hex.h"
 #include "runner.h"
 #include "uuid.h"
 
-enum { CHUNK_ITEMS = 500, FILE_MAX_BYTES = 64 << 20, FINGERPRINT_BYTES = 8, US_PER_MS = 1000 };
+enum { CHUNK_ITEMS = CONTENTS_ROWS_MAX, FILE_MAX_BYTES = 64 << 20, FINGERPRINT_BYTES = 8, US_PER_MS = 1000 };
 
 /* The titles appear as if they had been added one after the other over a year, older ones first. */
 static const int64_t FIRST_US = INT64_C(1735689600) * 1000000; /* 2025-01-01 */
 static const int64_t SPAN_US = INT64_C(365) * 86400 * 1000000;
 
 struct entry {
-    struct catalogue_item item;
+    struct catalogue_item row;
     size_t line; /* in its file, from 1 */
     int64_t created_us;
     bool duplicate; /* of an earlier row, to the byte */
@@ -58,7 +58,7 @@ static enum rc read_rows(struct import *im, const struct kind *kind, struct str 
         if (row.len == 0) continue;
         struct entry *e = &im->entries[im->count++];
         *e = (struct entry){.line = line};
-        if (!kind->map(&im->b->arena, row, &e->item))
+        if (!kind->map(&im->b->arena, row, &e->row))
             return batch_fail(im->b, RC_BAD_INPUT, "%s: line %zu is no row", kind->file, line);
     }
     return RC_OK;
@@ -72,21 +72,21 @@ static int compare(int64_t a, int64_t b) {
 
 static int by_source_id(const void *a, const void *b) {
     const struct entry *x = a, *y = b;
-    int order = memcmp(x->item.source_id.ptr, y->item.source_id.ptr, x->item.source_id.len); /* all of one length */
+    int order = memcmp(x->row.item.source_id.ptr, y->row.item.source_id.ptr, x->row.item.source_id.len); /* all of one length */
     return order ? order : compare((int64_t)x->line, (int64_t)y->line);
 }
 
 static int by_title(const void *a, const void *b) {
-    const struct str x = ((const struct entry *)a)->item.title, y = ((const struct entry *)b)->item.title;
+    const struct str x = ((const struct entry *)a)->row.item.title, y = ((const struct entry *)b)->row.item.title;
     int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
     if (order) return order;
     order = compare((int64_t)x.len, (int64_t)y.len);
-    return order ? order : compare(((const struct entry *)a)->item.day, ((const struct entry *)b)->item.day);
+    return order ? order : compare(((const struct entry *)a)->row.day, ((const struct entry *)b)->row.day);
 }
 
 static int by_day(const void *a, const void *b) {
     const struct entry *x = a, *y = b;
-    int order = compare(x->item.day, y->item.day);
+    int order = compare(x->row.day, y->row.day);
     return order ? order : compare((int64_t)x->line, (int64_t)y->line);
 }
 
@@ -96,26 +96,26 @@ static int by_created(const void *a, const void *b) {
 
 static void note(struct import *im, const char *kind, const struct kind *of, const struct entry *e) {
     report_note(&im->b->report, kind,
-                str_of(arena_printf(&im->b->arena, "%s line %zu: %.*s (%d)", of->file, e->line, (int)e->item.title.len,
-                                    e->item.title.ptr, e->item.day / 10000)));
+                str_of(arena_printf(&im->b->arena, "%s line %zu: %.*s (%d)", of->file, e->line, (int)e->row.item.title.len,
+                                    e->row.item.title.ptr, e->row.day / 10000)));
 }
 
 /* Rows with one identity: equal ones are skipped, others are numbered, so that each stays. */
 static void tell_apart(struct import *im, const struct kind *of, struct entry *e, size_t count) {
     qsort(e, count, sizeof *e, by_source_id);
     for (size_t i = 0, first = 0; i < count; i++) {
-        if (i == 0 || !str_eq(e[i].item.source_id, e[first].item.source_id)) first = i;
-        for (size_t j = first; j < i && !e[i].duplicate; j++) e[i].duplicate = str_eq(e[i].item.raw, e[j].item.raw);
+        if (i == 0 || !str_eq(e[i].row.item.source_id, e[first].row.item.source_id)) first = i;
+        for (size_t j = first; j < i && !e[i].duplicate; j++) e[i].duplicate = str_eq(e[i].row.raw, e[j].row.raw);
         if (e[i].duplicate) note(im, "duplicate row skipped", of, &e[i]);
     }
     size_t others = 0;
     struct str same = {0};
     for (size_t i = 0; i < count; i++) {
-        struct str id = e[i].item.source_id;
+        struct str id = e[i].row.item.source_id;
         others = str_eq(id, same) ? others + !e[i].duplicate : 1;
         same = id;
         if (others == 1 || e[i].duplicate) continue;
-        e[i].item.source_id = str_of(arena_printf(&im->b->arena, "%.*s-%zu", (int)id.len, id.ptr, others));
+        e[i].row.item.source_id = str_of(arena_printf(&im->b->arena, "%.*s-%zu", (int)id.len, id.ptr, others));
         note(im, "same identity, other facts", of, &e[i]);
     }
 }
@@ -124,8 +124,9 @@ static void note_odd_titles(struct import *im, const struct kind *of, struct ent
     qsort(e, count, sizeof *e, by_title);
     for (size_t i = 0; i < count; i++) {
         if (e[i].duplicate) continue;
-        if (e[i].item.title_missing) note(im, "no title", of, &e[i]);
-        if (of->titles_differ && i > 0 && str_eq(e[i].item.title, e[i - 1].item.title)) note(im, "title of two works", of, &e[i]);
+        if (e[i].row.title_missing) note(im, "no title", of, &e[i]);
+        if (of->titles_differ && i > 0 && str_eq(e[i].row.item.title, e[i - 1].row.item.title))
+            note(im, "title of two works", of, &e[i]);
     }
 }
 
@@ -166,7 +167,7 @@ static enum rc load(struct import *im) {
 static struct uuid id_of(const struct entry *e) {
     uint8_t digest[SHA256_DIGEST_LENGTH];
     struct uuid id;
-    SHA256((const unsigned char *)e->item.source_id.ptr, e->item.source_id.len, digest);
+    SHA256((const unsigned char *)e->row.item.source_id.ptr, e->row.item.source_id.len, digest);
     memcpy(id.bytes, digest, sizeof id.bytes);
     uint64_t ms = (uint64_t)(e->created_us / US_PER_MS);
     for (int i = 0; i < 6; i++) id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
@@ -175,86 +176,31 @@ static struct uuid id_of(const struct entry *e) {
     return id;
 }
 
-/* Unchanged rows are not even locked. What an administrator edited stays as edited. */
-static struct db_stmt upsert = {
-    "catalogue_upsert",
-    "INSERT INTO contents AS c (id, created_at, updated_at, type, title, description, tags, source, source_id, source_hash) "
-    "SELECT n.id, n.created_at::timestamptz, n.created_at::timestamptz, n.type, n.title, n.description, "
-    "       string_to_array(n.tags, E'\\x1f'), n.source, n.source_id, decode(n.hash, 'hex') "
-    "FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[]) "
-    "     AS n(id, created_at, type, title, description, tags, source, source_id, hash) "
-    "WHERE NOT EXISTS (SELECT FROM contents k WHERE k.source = n.source AND k.source_id = n.source_id AND k.type = n.type "
-    "                  AND k.source_hash = decode(n.hash, 'hex')) "
-    "ORDER BY n.id "
-    "ON CONFLICT (source, source_id, type) DO UPDATE SET "
-    "    title = CASE WHEN 'title' = ANY (c.edited_fields) THEN c.title ELSE excluded.title END, "
-    "    description = CASE WHEN 'description' = ANY (c.edited_fields) THEN c.description ELSE excluded.description END, "
-    "    tags = CASE WHEN 'tags' = ANY (c.edited_fields) THEN c.tags ELSE excluded.tags END, "
-    "    source_hash = excluded.source_hash, updated_at = clock_timestamp() "
-    "RETURNING xmax = 0",
-    0};
-
-struct columns {
-    struct uuid ids[CHUNK_ITEMS];
-    struct str created[CHUNK_ITEMS], types[CHUNK_ITEMS], titles[CHUNK_ITEMS], descriptions[CHUNK_ITEMS], tags[CHUNK_ITEMS],
-        sources[CHUNK_ITEMS], source_ids[CHUNK_ITEMS], hashes[CHUNK_ITEMS];
-    size_t count;
-};
-
-static struct str joined_tags(struct arena *a, const struct catalogue_item *item) {
-    struct str joined = item->tags[0];
-    for (size_t i = 1; i < item->tag_count; i++)
-        joined = str_of(arena_printf(a, "%.*s\x1f%.*s", (int)joined.len, joined.ptr, (int)item->tags[i].len, item->tags[i].ptr));
-    return joined;
-}
-
-static void add_row(struct arena *a, struct columns *c, const struct entry *e) {
-    char *created = arena_alloc(a, CLOCK_TEXT_LEN), *hash = arena_alloc(a, 2 * CATALOGUE_HASH_BYTES + 1);
-    clock_format(e->created_us, created);
-    hex_cstr(e->item.hash, CATALOGUE_HASH_BYTES, hash);
-    size_t i = c->count++;
-    c->ids[i] = id_of(e);
-    c->created[i] = str_from(created, CLOCK_TEXT_LEN);
-    c->types[i] = str_of(e->item.type);
-    c->titles[i] = e->item.title;
-    c->descriptions[i] = e->item.description;
-    c->tags[i] = joined_tags(a, &e->item);
-    c->sources[i] = str_of(e->item.source);
-    c->source_ids[i] = e->item.source_id;
-    c->hashes[i] = str_of(hash);
-}
-
 static enum rc write_chunk(void *context) {
     struct import *im = context;
-    struct arena *a = &im->b->chunk;
-    struct columns *c = arena_zalloc(a, sizeof *c);
-    for (size_t i = im->at; i < im->end; i++)
-        if (!im->entries[i].duplicate) add_row(a, c, &im->entries[i]);
-    struct db_params p;
-    dbp_init(&p);
-    dbp_uuid_array(&p, a, c->ids, c->count);
-    const struct str *texts[] = {c->created, c->types, c->titles, c->descriptions, c->tags, c->sources, c->source_ids, c->hashes};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) dbp_text_array(&p, a, texts[i], c->count);
-    struct db_rows rows;
-    enum rc rc = db_exec(im->b->db, a, DB_WRITE, &upsert, &p, &rows);
+    struct content_row *rows = arena_alloc(&im->b->chunk, CHUNK_ITEMS * sizeof *rows);
+    size_t count = 0;
+    for (size_t i = im->at; i < im->end; i++) {
+        const struct entry *e = &im->entries[i];
+        if (!e->duplicate) rows[count++] = (struct content_row){&e->row.item, id_of(e), e->created_us};
+    }
+    struct contents_written written;
+    enum rc rc = contents_write(im->b->db, &im->b->chunk, rows, count, &written);
     if (rc) return rc;
-    int inserted = 0;
-    for (int i = 0; i < rows.count; i++) inserted += db_bool(&rows, i, 0);
     struct report *r = &im->b->report;
     report_count(r, "rows", (int64_t)(im->end - im->at));
-    report_count(r, "inserted", inserted);
-    report_count(r, "updated", rows.count - inserted);
-    report_count(r, "unchanged", (int64_t)c->count - rows.count);
-    report_count(r, "duplicates", (int64_t)(im->end - im->at - c->count));
+    report_count(r, "inserted", written.inserted);
+    report_count(r, "updated", written.updated);
+    report_count(r, "unchanged", written.unchanged);
+    report_count(r, "duplicates", (int64_t)(im->end - im->at - count));
     return RC_OK;
 }
 
 /* "FINGERPRINT:INDEX": the index means something only for the very same list. */
 static const char *fingerprint(struct import *im) {
-    uint8_t *hashes = arena_alloc(&im->b->arena, im->count * CATALOGUE_HASH_BYTES + 1), digest[SHA256_DIGEST_LENGTH];
-    for (size_t i = 0; i < im->count; i++)
-        memcpy(hashes + i * CATALOGUE_HASH_BYTES, im->entries[i].item.hash, CATALOGUE_HASH_BYTES);
-    SHA256(hashes, im->count * CATALOGUE_HASH_BYTES, digest);
+    uint8_t *hashes = arena_alloc(&im->b->arena, im->count * ITEM_HASH_BYTES + 1), digest[SHA256_DIGEST_LENGTH];
+    for (size_t i = 0; i < im->count; i++) memcpy(hashes + i * ITEM_HASH_BYTES, im->entries[i].row.item.hash, ITEM_HASH_BYTES);
+    SHA256(hashes, im->count * ITEM_HASH_BYTES, digest);
     char *text = arena_alloc(&im->b->arena, 2 * FINGERPRINT_BYTES + 1);
     hex_cstr(digest, FINGERPRINT_BYTES, text);
     return text;
@@ -286,7 +232,6 @@ static enum rc run(struct batch *b) {
     return rc;
 }
 
-static struct db_stmt *const statements[] = {&upsert, NULL};
 static const char *const counts[] = {"rows", "inserted", "updated", "unchanged", "duplicates", NULL};
 
 const struct batch_job job_import_catalogue = {
@@ -299,5 +244,5 @@ const struct batch_job job_import_catalogue = {
     .counts = counts,
     .takes_data = true,
     .run = run,
-    .statements = statements,
+    .statements = contents_statements,
 };

@@ -142,3 +142,26 @@ void clock_format_mail(int64_t us, char *out) {
     put_digits(out + 20, 2, c.minute);
     put_digits(out + 23, 2, c.second);
 }
+
+/* "HH:MM" as minutes. */
+static bool parse_minutes(struct str text, int64_t hours, int64_t *minutes) {
+    struct str rest = text, hour = str_cut(&rest, ':');
+    int64_t h, m;
+    if (text.len != strlen("HH:MM") || hour.len != 2 || !str_to_i64(hour, &h) || !str_to_i64(rest, &m)) return false;
+    *minutes = h * 60 + m;
+    return h >= 0 && h < hours && m >= 0 && m < 60;
+}
+
+bool clock_parse_daily(struct str text, int64_t *second) {
+    enum { TIME_LEN = 5, DAY_MINUTES = 24 * 60, OFFSET_HOURS = 15 };
+    int64_t at, offset = 0;
+    if (text.len < TIME_LEN || !parse_minutes(str_from(text.ptr, TIME_LEN), 24, &at)) return false;
+    struct str rest = str_from(text.ptr + TIME_LEN, text.len - TIME_LEN);
+    if (rest.len > 0) {
+        if (rest.ptr[0] != '+' && rest.ptr[0] != '-') return false;
+        if (!parse_minutes(str_from(rest.ptr + 1, rest.len - 1), OFFSET_HOURS, &offset)) return false;
+        if (rest.ptr[0] == '-') offset = -offset;
+    }
+    *second = (at - offset + DAY_MINUTES) % DAY_MINUTES * 60;
+    return true;
+}

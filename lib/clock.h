@@ -20,4 +20,7 @@ bool clock_parse(struct str text, int64_t *us);
 /* RFC 5322 date ("Sat, 31 Jan 2026 09:30:00 +0000") for mails; `out` has 32 bytes. */
 void clock_format_mail(int64_t us, char *out);
 
+/* A time of each day, "01:00" in UTC or "01:00+09:00" with an offset below 15 hours, as seconds of the UTC day, 0 to 86399. */
+bool clock_parse_daily(struct str text, int64_t *second);
+
 #endif

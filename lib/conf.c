@@ -11,6 +11,7 @@
 
 #include "arena.h"
 #include "buf.h"
+#include "clock.h"
 #include "json_write.h"
 #include "utf8.h"
 
@@ -118,6 +119,16 @@ static size_t find_setting(struct str name) {
     return at;
 }
 
+/* AWS_S3_BUCKET and so on, as other programs call them, count where MOPL_S3_BUCKET is not given. */
+static void read_other_name(struct loader *l, struct str name, struct str value) {
+    if (!str_starts(name, STR("AWS_S3_")) || value.len == 0) return;
+    struct str own = str_of(arena_printf(&l->arena, "MOPL_%.*s", (int)(name.len - strlen("AWS_")), name.ptr + strlen("AWS_")));
+    size_t at = find_setting(own);
+    if (at == SETTING_COUNT || l->values[at].ptr) return;
+    l->values[at] = value;
+    l->sources[at] = from_environment;
+}
+
 static void read_environment(struct loader *l) {
     for (char **entry = environ; *entry; entry++) {
         struct str value = str_of(*entry);
@@ -129,6 +140,11 @@ static void read_environment(struct loader *l) {
         } else if (at == SETTING_COUNT && str_starts(name, STR("MOPL_"))) {
             fprintf(l->errors, "warning: %.*s in the environment is not a setting\n", (int)name.len, name.ptr);
         }
+    }
+    for (char **entry = environ; *entry; entry++) {
+        struct str value = str_of(*entry);
+        struct str name = str_cut(&value, '=');
+        read_other_name(l, name, value);
     }
 }
 
@@ -400,6 +416,41 @@ static void check_key(struct loader *l, size_t at) {
     check(l, at, bytes == 0 || bytes >= KEY_MIN_BYTES, "must have 32 bytes or more");
 }
 
+/* A bucket needs its keys, and what belongs to a bucket needs the bucket. */
+static void check_s3(struct loader *l) {
+    const struct conf *c = &l->conf;
+    size_t bucket = strlen(c->s3_bucket);
+    bool any = *c->s3_endpoint || *c->s3_access_key || *c->s3_secret_key;
+    check(l, AT_s3_bucket, bucket > 0 || !any, "must be set, as other settings of S3 are");
+    if (bucket == 0) return;
+    check(l, AT_s3_bucket, bucket >= 3 && bucket <= 63 && has_only(str_of(c->s3_bucket), ".-"),
+          "must be 3 to 63 letters, digits, . and -");
+    check(l, AT_s3_endpoint, *c->s3_endpoint == '\0' || is_origin(str_of(c->s3_endpoint)),
+          "must be http://HOST[:PORT] or https://HOST[:PORT], without a path");
+    check(l, AT_s3_region, has_only(str_of(c->s3_region), "-"), "must be a region's name");
+    check(l, AT_s3_access_key, *c->s3_access_key != '\0', "must be set, as MOPL_S3_BUCKET is");
+    check(l, AT_s3_secret_key, *c->s3_secret_key != '\0', "must be set, as MOPL_S3_BUCKET is");
+    check(l, AT_s3_style, strcmp(c->s3_style, "path") == 0 || strcmp(c->s3_style, "virtual") == 0, "must be path or virtual");
+}
+
+static bool is_web_address(struct str s) {
+    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
+    return str_starts(s, scheme) && s.len > scheme.len && str_find(s, ' ') == s.len && s.ptr[s.len - 1] != '/';
+}
+
+static void check_batch(struct loader *l) {
+    const struct conf *c = &l->conf;
+    int64_t second;
+    static const size_t addresses[] = {AT_tmdb_url, AT_tmdb_image_url, AT_sports_url, AT_push_gateway};
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        struct str text = str_of(text_of(c, addresses[i]));
+        check(l, addresses[i], text.len == 0 || is_web_address(text),
+              "must be an address http://... or https://..., without a slash at its end");
+    }
+    check(l, AT_batch_at, strcmp(c->batch_at, "off") == 0 || clock_parse_daily(str_of(c->batch_at), &second),
+          "must be a time like 01:00 or 01:00+09:00, or off");
+}
+
 static void check_texts(struct loader *l) {
     const struct conf *c = &l->conf;
     struct str level = str_of(c->log_level);
@@ -435,6 +486,8 @@ static void check_texts(struct loader *l) {
     check(l, AT_oauth_failure_url, is_target(c->oauth_failure_url), "must be a path or an address");
     check_key(l, AT_jwt_key);
     check_key(l, AT_jwt_key_previous);
+    check_s3(l);
+    check_batch(l);
 }
 
 static void derive(struct loader *l) {
@@ -446,6 +499,7 @@ static void derive(struct loader *l) {
     }
     c->private_redis = *c->redis_url == '\0';
     if (c->private_redis) c->redis_url = arena_printf(&l->arena, "unix:%s/run/redis.sock", c->data_dir);
+    if (*c->s3_bucket && !*c->s3_endpoint) c->s3_endpoint = arena_printf(&l->arena, "https://s3.%s.amazonaws.com", c->s3_region);
     if (*c->public_url) return;
     const char *host = c->listen_address;
     if (is_ipv6(host)) host = arena_printf(&l->arena, "[%s]", host);

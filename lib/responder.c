@@ -135,7 +135,7 @@ static int run(const struct conf *conf) {
     metrics_open(conf->data_dir, responder.name, false);
     request_meter_open(&responder.table);
     s.app.sessions = open_sessions(&s.arena, conf);
-    s.app.storage = storage_open(arena_printf(&s.arena, "%s/files", conf->data_dir));
+    s.app.storage = storage_open_conf(conf);
     s.app.db = db_new(conf->database_url, conf->statement_timeout_ms);
     s.app.redis = redis_new(conf->redis_url);
     arena_reset(&s.arena);

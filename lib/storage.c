@@ -1,40 +1,23 @@
 #include "storage.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "file.h"
 #include "hex.h"
 #include "log.h"
-#include "mem.h"
 #include "random.h"
+#include "storage_engine.h"
 
-enum { KEY_BYTES = 16, KEY_MAX = 255, SEGMENT_MAX = 128 };
+enum { KEY_BYTES = 16 };
 
-struct storage {
-    int root; /* the folder, held open: a key can only ever name something below it */
-};
-
-struct storage *storage_open(const char *folder) {
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST) goto refused;
-    int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) goto refused;
-    struct storage *s = mem_alloc(sizeof *s);
-    s->root = root;
+struct storage *storage_open_conf(const struct conf *conf) {
+    if (*conf->s3_bucket) return storage_open_s3(conf);
+    struct arena a;
+    arena_init(&a);
+    struct storage *s = storage_open(arena_printf(&a, "%s/files", conf->data_dir));
+    arena_fini(&a);
     return s;
-
-refused:
-    log_event(LOG_ERROR, "storage_open_failed", LOG_CSTR("error", strerror(errno)));
-    return NULL;
 }
 
 void storage_close(struct storage *s) {
-    if (!s) return;
-    close(s->root);
-    free(s);
+    if (s) s->engine->close(s);
 }
 
 struct str storage_key(struct arena *a, const char *kind, const char *extension) {
@@ -49,41 +32,16 @@ static bool segment_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
-/* Only names we make ourselves pass: no empty, hidden or parent segment, nothing that needs escaping in an address. */
-static bool key_safe(struct str key) {
-    if (key.len == 0 || key.len > KEY_MAX) return false;
+bool storage_key_safe(struct str key) {
+    if (key.len == 0 || key.len > STORAGE_KEY_MAX) return false;
     struct str rest = key;
     while (rest.ptr) {
         struct str segment = str_cut(&rest, '/');
-        if (segment.len == 0 || segment.len > SEGMENT_MAX || segment.ptr[0] == '.') return false;
+        if (segment.len == 0 || segment.len > STORAGE_SEGMENT_MAX || segment.ptr[0] == '.') return false;
         for (size_t i = 0; i < segment.len; i++)
             if (!segment_char(segment.ptr[i])) return false;
     }
     return true;
-}
-
-/* Opens the folder a safe key lies in, made if `make`; `name` gets the last segment. -1 with errno. */
-static int open_parent(const struct storage *s, struct str key, bool make, char name[static SEGMENT_MAX + 1]) {
-    int at = fcntl(s->root, F_DUPFD_CLOEXEC, 0);
-    struct str rest = key;
-    while (at >= 0) {
-        struct str segment = str_cut(&rest, '/');
-        memcpy(name, segment.ptr, segment.len);
-        name[segment.len] = '\0';
-        if (!rest.ptr) break;
-        if (make && mkdirat(at, name, 0755) != 0 && errno != EEXIST) {
-            int error = errno;
-            close(at);
-            errno = error;
-            return -1;
-        }
-        int next = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int error = errno;
-        close(at);
-        errno = error;
-        at = next;
-    }
-    return at;
 }
 
 static enum rc refuse_key(void) {
@@ -91,30 +49,31 @@ static enum rc refuse_key(void) {
     return RC_BAD_INPUT;
 }
 
-static enum rc disk_refused(const char *what) {
-    log_event(LOG_ERROR, "storage_failed", LOG_CSTR("call", what), LOG_CSTR("error", strerror(errno)));
+enum rc storage_refused(const char *call, const char *why) {
+    log_event(LOG_ERROR, "storage_failed", LOG_CSTR("call", call), LOG_CSTR("error", why));
     return RC_UNAVAILABLE;
 }
 
 enum rc storage_put(struct storage *s, struct str key, struct str bytes) {
-    if (!key_safe(key)) return refuse_key();
-    char name[SEGMENT_MAX + 1];
-    int parent = open_parent(s, key, true, name);
-    if (parent < 0) return disk_refused("put");
-    enum rc rc = file_put(parent, name, 0644, bytes);
-    close(parent);
-    return rc;
+    return storage_key_safe(key) ? s->engine->put(s, key, bytes) : refuse_key();
+}
+
+enum rc storage_get(struct storage *s, struct arena *a, struct str key, size_t max_bytes, struct str *bytes) {
+    return storage_key_safe(key) ? s->engine->get(s, a, key, max_bytes, bytes) : refuse_key();
 }
 
 enum rc storage_delete(struct storage *s, struct str key) {
-    if (!key_safe(key)) return refuse_key();
-    char name[SEGMENT_MAX + 1];
-    int parent = open_parent(s, key, false, name);
-    if (parent < 0) return errno == ENOENT ? RC_OK : disk_refused("delete");
-    enum rc rc = RC_OK;
-    if (unlinkat(parent, name, 0) != 0 && errno != ENOENT) rc = disk_refused("delete");
-    close(parent);
-    return rc;
+    return storage_key_safe(key) ? s->engine->delete (s, key) : refuse_key();
+}
+
+const char *storage_media_type(struct str key) {
+    static const char *const types[][2] = {
+        {".png", "image/png"}, {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"}, {".gif", "image/gif"}, {".webp", "image/webp"}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct str end = str_of(types[i][0]);
+        if (key.len > end.len && str_eq(str_from(key.ptr + key.len - end.len, end.len), end)) return types[i][1];
+    }
+    return "application/octet-stream";
 }
 
 struct str storage_url(struct arena *a, struct str key) {

@@ -142,7 +142,7 @@ static enum rc load(struct import *im) {
     struct str texts[KIND_COUNT];
     size_t room = 0;
     for (size_t k = 0; k < KIND_COUNT; k++) {
-        const char *path = arena_printf(&b->arena, "%s/%s", b->data, kinds[k].file);
+        const char *path = arena_printf(&b->arena, "%s/%s", b->options.data, kinds[k].file);
         if (file_read(&b->arena, path, FILE_MAX_BYTES, &texts[k])) return batch_fail(b, RC_BAD_INPUT, "cannot read %s", path);
         room += count_lines(texts[k]);
     }
@@ -217,7 +217,7 @@ static void go_on(struct import *im, const char *print) {
 
 static enum rc run(struct batch *b) {
     struct import im = {.b = b};
-    if (!b->data && file_of_project(&b->arena, "data/catalogue", &b->data))
+    if (!b->options.data && file_of_project(&b->arena, "data/catalogue", &b->options.data))
         return batch_fail(b, RC_NOT_FOUND, "there is no data/catalogue beside the program: say --data FOLDER");
     enum rc rc = load(&im);
     if (rc) return rc;
@@ -242,7 +242,7 @@ const struct batch_job job_import_catalogue = {
                "updated except for what an administrator edited, equal ones left alone; rows = inserted + updated + unchanged + "
                "duplicates.\n",
     .counts = counts,
-    .takes_data = true,
+    .takes = TAKES_DATA,
     .run = run,
     .statements = contents_statements,
 };

@@ -3,42 +3,55 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "contents.h"
 #include "log.h"
 #include "runner.h"
 
-enum { STATEMENT_TIMEOUT_MS = 60000 };
+enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20 };
 
-static const struct batch_job *const jobs[] = {&job_import_catalogue, &job_demo, &job_purge_outbox};
+static const struct batch_job *const jobs[] = {&job_import_catalogue, &job_demo, &job_fetch_tmdb, &job_fetch_sports,
+                                               &job_purge_outbox};
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 
 struct options {
     const struct batch_job *job;
-    const char *data;
-    bool dry_run, status, check_sql;
+    struct batch_options of_job;
+    unsigned given; /* bits of enum batch_takes */
+    bool status, check_sql;
 };
 
+/* The options that a job may take, by what getopt_long gives for them. */
+static const struct {
+    int c;
+    enum batch_takes takes;
+    const char *form;
+} job_options[] = {{'d', TAKES_DATA, " [--data FOLDER]"},    {'b', TAKES_BASE, " [--base URL]"},
+                   {'p', TAKES_PAGES, " [--pages N]"},       {'y', TAKES_DAYS, " [--days N]"},
+                   {'i', TAKES_NO_IMAGES, " [--no-images]"}, {'r', TAKES_REPAIR, " [--repair]"}};
+enum { JOB_OPTION_COUNT = sizeof job_options / sizeof *job_options };
+
 /* A run that counts as running although nobody holds its job's lock was killed. */
-static struct db_stmt last_run = {
-    "batch_last_run",
+static struct db_stmt last_runs = {
+    "batch_last_runs",
     "SELECT CASE WHEN r.status = 'running' AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted "
     "            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "            AND l.classid = (hashtext('mopl-batch')::bigint & 4294967295)::oid "
     "            AND l.objid = (hashtext(r.job)::bigint & 4294967295)::oid) THEN 'killed' ELSE r.status END, "
     "to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"'), "
     "round(extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at), 2)::text, r.counts::text, r.error, c.position "
-    "FROM job_runs r LEFT JOIN job_checkpoints c ON c.job = r.job WHERE r.job = $1::text ORDER BY r.id DESC LIMIT 1",
+    "FROM job_runs r LEFT JOIN job_checkpoints c ON c.job = r.job WHERE r.job = $1::text ORDER BY r.id DESC LIMIT $2::bigint",
     0};
-static struct db_stmt *const main_statements[] = {&last_run, NULL};
+static struct db_stmt *const main_statements[] = {&last_runs, NULL};
 
 static void usage(FILE *out) {
     fputs("usage: mopl-batch JOB [--dry-run] [options of the job]\n"
-          "       mopl-batch --status\n"
+          "       mopl-batch status [JOB]\n"
           "Jobs (mopl-batch JOB --help tells more):\n",
           out);
     for (size_t i = 0; i < JOB_COUNT; i++) fprintf(out, "  %-18s %s\n", jobs[i]->name, jobs[i]->help);
     fputs("Options:\n"
           "  --dry-run    do everything, then roll it back\n"
-          "  --status     print the last run of each job\n"
+          "  status       print the last run of each job, or the last ones of a job\n"
           "  --check-sql  prepare every statement against the database in use\n"
           "  --help       this text\n"
           "Exit status: 0 done, 1 failed, 2 bad usage or settings, 75 the job is running already.\n",
@@ -46,41 +59,52 @@ static void usage(FILE *out) {
 }
 
 static void job_usage(const struct batch_job *job) {
-    printf("usage: mopl-batch %s [--dry-run]%s\n%s\n%s", job->name, job->takes_data ? " [--data FOLDER]" : "", job->help,
-           job->details);
+    printf("usage: mopl-batch %s [--dry-run]", job->name);
+    for (size_t i = 0; i < JOB_OPTION_COUNT; i++)
+        if (job->takes & job_options[i].takes) fputs(job_options[i].form, stdout);
+    printf("\n%s\n%s", job->help, job->details);
 }
 
 static void print_text(struct str text, int width) {
     printf("%-*.*s  ", width, (int)text.len, text.ptr ? text.ptr : "");
 }
 
-static enum rc print_status(struct db *db, struct arena *a) {
+static void print_run(const char *name, const struct db_rows *rows, int row) {
+    print_text(str_of(name), 18);
+    print_text(db_text(rows, row, 0), 9);
+    print_text(db_text(rows, row, 1), 20);
+    printf("%8.*s  ", (int)db_text(rows, row, 2).len, db_text(rows, row, 2).ptr);
+    print_text(db_text(rows, row, 3), 0);
+    if (!db_null(rows, row, 4)) print_text(db_text(rows, row, 4), 0);
+    if (row == 0 && !db_null(rows, row, 5)) fputs("(goes on where it stopped)", stdout);
+    putchar('\n');
+}
+
+/* The last run of each job, or the last ones of one job. */
+static enum rc print_status(struct db *db, struct arena *a, const struct batch_job *only) {
     printf("%-18s  %-9s  %-20s  %8s  %s\n", "JOB", "STATUS", "STARTED", "SECONDS", "COUNTS");
     for (size_t i = 0; i < JOB_COUNT; i++) {
         struct db_params p;
         struct db_rows rows;
+        if (only && jobs[i] != only) continue;
         dbp_init(&p);
         dbp_text(&p, str_of(jobs[i]->name));
-        enum rc rc = db_exec(db, a, DB_READ, &last_run, &p, &rows);
+        dbp_i64(&p, only ? HISTORY_RUNS : 1);
+        enum rc rc = db_exec(db, a, DB_READ, &last_runs, &p, &rows);
         if (rc) return rc;
-        print_text(str_of(jobs[i]->name), 18);
         if (rows.count == 0) {
+            print_text(str_of(jobs[i]->name), 18);
             puts("never");
-            continue;
         }
-        print_text(db_text(&rows, 0, 0), 9);
-        print_text(db_text(&rows, 0, 1), 20);
-        printf("%8.*s  ", (int)db_text(&rows, 0, 2).len, db_text(&rows, 0, 2).ptr);
-        print_text(db_text(&rows, 0, 3), 0);
-        if (!db_null(&rows, 0, 4)) print_text(db_text(&rows, 0, 4), 0);
-        if (!db_null(&rows, 0, 5)) fputs("(goes on where it stopped)", stdout);
-        putchar('\n');
+        for (int row = 0; row < rows.count; row++) print_run(jobs[i]->name, &rows, row);
     }
     return RC_OK;
 }
 
 static enum rc check_sql(struct db *db) {
     enum rc rc = db_check(db, batch_statements), more = db_check(db, main_statements);
+    if (more) rc = more;
+    more = db_check(db, contents_statements);
     if (more) rc = more;
     for (size_t i = 0; i < JOB_COUNT; i++) {
         more = db_check(db, jobs[i]->statements);
@@ -95,31 +119,84 @@ static const struct batch_job *find_job(const char *name) {
     return NULL;
 }
 
+/* A whole number from min to max, or the usage is bad. */
+static bool parse_number(const char *text, int64_t min, int64_t max, int64_t *out) {
+    return str_to_i64(str_of(text), out) && *out >= min && *out <= max;
+}
+
+static bool is_base(const char *text) {
+    struct str s = str_of(text), scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
+    return str_starts(s, scheme) && s.len > scheme.len && s.ptr[s.len - 1] != '/';
+}
+
+/* One option; false if its value is unfit. */
+static bool take_option(int c, struct options *o) {
+    struct batch_options *of_job = &o->of_job;
+    for (size_t i = 0; i < JOB_OPTION_COUNT; i++)
+        if (job_options[i].c == c) o->given |= job_options[i].takes;
+    switch (c) {
+    case 'n':
+        of_job->dry_run = true;
+        return true;
+    case 's':
+        o->status = true;
+        return true;
+    case 'c':
+        o->check_sql = true;
+        return true;
+    case 'd':
+        of_job->data = optarg;
+        return true;
+    case 'b':
+        of_job->base = optarg;
+        return is_base(optarg);
+    case 'p':
+        return parse_number(optarg, 1, PAGES_MAX, &of_job->pages);
+    case 'y':
+        return parse_number(optarg, 0, DAYS_MAX, &of_job->days);
+    case 'i':
+        of_job->no_images = true;
+        return true;
+    case 'r':
+        of_job->repair = true;
+        return true;
+    default:
+        return c == 'h';
+    }
+}
+
 /* Exit status if the program ends here, else -1. */
 static int parse_arguments(int argc, char **argv, struct options *o) {
-    static const struct option options[] = {{"dry-run", no_argument, NULL, 'n'}, {"data", required_argument, NULL, 'd'},
-                                            {"status", no_argument, NULL, 's'},  {"check-sql", no_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},    {0}};
+    static const struct option options[] = {{"dry-run", no_argument, NULL, 'n'},
+                                            {"data", required_argument, NULL, 'd'},
+                                            {"base", required_argument, NULL, 'b'},
+                                            {"pages", required_argument, NULL, 'p'},
+                                            {"days", required_argument, NULL, 'y'},
+                                            {"no-images", no_argument, NULL, 'i'},
+                                            {"repair", no_argument, NULL, 'r'},
+                                            {"status", no_argument, NULL, 's'},
+                                            {"check-sql", no_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     bool help = false, good = true;
+    o->of_job.days = -1;
     for (int c = getopt_long(argc, argv, "", options, NULL); c != -1; c = getopt_long(argc, argv, "", options, NULL)) {
         help |= c == 'h';
-        good &= c != '?';
-        o->dry_run |= c == 'n';
-        o->status |= c == 's';
-        o->check_sql |= c == 'c';
-        if (c == 'd') o->data = optarg;
+        good &= take_option(c, o);
     }
-    /* "mopl batch status" reads better than with dashes. */
-    if (argc - optind == 1 && strcmp(argv[optind], "status") == 0) {
+    int left = argc - optind;
+    /* "mopl batch status" reads better than with dashes; with a job's name it tells more of that. */
+    if (left >= 1 && strcmp(argv[optind], "status") == 0) {
         o->status = true;
-        argc--;
+        optind++;
+        left--;
     }
-    if (argc - optind == 1) o->job = find_job(argv[optind]);
-    if (argc - optind == 1 && !o->job) fprintf(stderr, "mopl-batch: there is no job %s\n", argv[optind]);
-    bool about = o->status || o->check_sql;
-    good &= about || help ? argc - optind <= 1 && (o->job || argc == optind) : o->job != NULL;
-    if (about && (o->job || o->dry_run)) good = false;
-    if (o->data && (!o->job || !o->job->takes_data)) good = false;
+    if (left == 1) o->job = find_job(argv[optind]);
+    if (left == 1 && !o->job) fprintf(stderr, "mopl-batch: there is no job %s\n", argv[optind]);
+    good &= o->status || o->check_sql || help ? left <= 1 && (o->job || left == 0) : o->job != NULL;
+    if (o->check_sql && o->job) good = false;
+    if ((o->status || o->check_sql) && (o->of_job.dry_run || o->given)) good = false;
+    if (o->given && (!o->job || (o->given & ~o->job->takes))) good = false;
     if (!good) {
         usage(stderr);
         return BATCH_USAGE;
@@ -135,7 +212,7 @@ static int parse_arguments(int argc, char **argv, struct options *o) {
 static int tell(struct db *db, const struct options *o) {
     struct arena arena;
     arena_init(&arena);
-    enum rc rc = o->status ? print_status(db, &arena) : check_sql(db);
+    enum rc rc = o->status ? print_status(db, &arena, o->job) : check_sql(db);
     arena_fini(&arena);
     if (rc) fprintf(stderr, "mopl-batch: failed (%s)\n", rc_exception_name(rc));
     return rc ? BATCH_FAILED : BATCH_OK;
@@ -149,8 +226,8 @@ int main(int argc, char **argv) {
     struct conf conf;
     if (conf_load(&conf, stderr)) return BATCH_USAGE;
     struct db *db = db_new(conf.database_url, STATEMENT_TIMEOUT_MS);
-    if (o.job) {
-        struct batch b = {.job = o.job, .conf = &conf, .db = db, .data = o.data, .dry_run = o.dry_run};
+    if (o.job && !o.status) {
+        struct batch b = {.job = o.job, .conf = &conf, .db = db, .options = o.of_job};
         code = batch_run(&b);
     } else {
         code = tell(db, &o);

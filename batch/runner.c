@@ -1,16 +1,23 @@
 #include "runner.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "clock.h"
 #include "log.h"
+#include "push.h"
 
 static volatile sig_atomic_t stopping;
 
 static void on_signal(int signal_number) {
     (void)signal_number;
     stopping = 1;
+}
+
+bool batch_stopping(void) {
+    return stopping;
 }
 
 /* Held by the connection. Asked for again in each chunk: true while it is still ours, or was lost with the connection and is free.
@@ -35,7 +42,7 @@ static struct db_stmt checkpoint = {"batch_checkpoint",
                                     0};
 static struct db_stmt close_run = {
     "batch_close",
-    "WITH gone AS (DELETE FROM job_checkpoints WHERE job = $1::text AND $3::text IS NULL) "
+    "WITH gone AS (DELETE FROM job_checkpoints WHERE job = $1::text AND ($3::text IS NULL OR $5::bool)) "
     "UPDATE job_runs SET status = CASE WHEN $3::text IS NULL THEN 'succeeded' ELSE 'failed' END, error = $3::text, "
     "finished_at = clock_timestamp(), counts = $4::text::jsonb WHERE id = $2::bigint",
     0};
@@ -66,6 +73,25 @@ enum rc batch_fail(struct batch *b, enum rc rc, const char *format, ...) {
     return rc;
 }
 
+enum rc batch_skip(struct batch *b, const char *kind, struct str text) {
+    report_count(&b->report, "skipped", 1);
+    report_note(&b->report, kind, text);
+    if (++b->skipped <= b->conf->batch_skip_limit) return RC_OK;
+    return batch_fail(b, RC_BAD_INPUT, "%lld items were unfit, the last one: %s (%.*s)", (long long)b->skipped, kind, (int)text.len,
+                      text.ptr);
+}
+
+enum rc batch_pause(struct batch *b, int64_t tries, int64_t asked_s) {
+    enum { LOOK_MS = 1000, MS = 1000 };
+    int64_t ms = b->conf->batch_backoff_ms;
+    for (int64_t i = 0; i < tries && ms < b->conf->batch_backoff_max_ms; i++) ms *= 2;
+    if (ms > b->conf->batch_backoff_max_ms) ms = b->conf->batch_backoff_max_ms;
+    if (asked_s >= 0) ms = asked_s * MS;
+    for (int64_t end = clock_mono_ms() + ms, left = ms; left > 0 && !stopping; left = end - clock_mono_ms())
+        (void)poll(NULL, 0, (int)(left < LOOK_MS ? left : LOOK_MS)); /* a signal that comes just before the wait is seen after it */
+    return stopping ? batch_fail(b, RC_UNAVAILABLE, "asked to stop") : RC_OK;
+}
+
 void batch_restart(struct batch *b) {
     b->position = (struct str){0};
     report_counts_clear(&b->report);
@@ -79,18 +105,20 @@ struct chunk {
     void *context;
     const char *position;
     struct report before; /* counts at the start of a try */
+    struct steps steps_before;
 };
 
 static enum rc chunk_try(void *context) {
     struct chunk *c = context;
     struct batch *b = c->b;
     memcpy(b->report.counts, c->before.counts, sizeof b->report.counts);
+    b->steps = c->steps_before;
     bool ours;
     enum rc rc = take_lock(b, &ours);
     if (rc) return rc;
     if (!ours) return batch_fail(b, RC_CONFLICT, "the lock was lost to another run");
     rc = c->body(c->context);
-    if (rc || b->dry_run) return rc;
+    if (rc || b->options.dry_run) return rc;
     struct db_params p;
     dbp_init(&p);
     dbp_text(&p, str_of(b->job->name));
@@ -102,11 +130,14 @@ static enum rc chunk_try(void *context) {
 
 enum rc batch_chunk(struct batch *b, enum rc (*body)(void *context), void *context, const char *position, int64_t items) {
     if (stopping) return batch_fail(b, RC_UNAVAILABLE, "asked to stop");
-    struct chunk c = {b, body, context, position, b->report};
-    enum rc rc = b->dry_run ? chunk_try(&c) : db_transaction(b->db, &b->chunk, chunk_try, &c);
+    struct chunk c = {b, body, context, position, b->report, b->steps};
+    int64_t began_us = clock_now_us();
+    enum rc rc = b->options.dry_run ? chunk_try(&c) : db_transaction(b->db, &b->chunk, chunk_try, &c);
     arena_reset(&b->chunk);
-    if (rc == RC_OK) report_progress(&b->report, items);
-    return rc;
+    if (rc != RC_OK) return rc;
+    steps_time(&b->steps, STEP_WRITE, 1, clock_now_us() - began_us);
+    report_progress(&b->report, items);
+    return RC_OK;
 }
 
 /* Runs */
@@ -132,6 +163,7 @@ static enum rc close_job(struct batch *b, enum rc rc) {
     dbp_i64(&p, b->run_id);
     dbp_text(&p, str_of(b->error));
     dbp_text(&p, report_counts_json(&b->chunk, &b->report));
+    dbp_bool(&p, b->no_resume);
     enum rc closed = db_exec(b->db, &b->chunk, DB_WRITE, &close_run, &p, NULL);
     if (closed && !rc) batch_fail(b, closed, "the end of the run could not be recorded");
     return rc ? rc : closed;
@@ -146,7 +178,7 @@ static enum rc dry_body(void *context) {
 }
 
 static enum rc run_locked(struct batch *b) {
-    if (b->dry_run) {
+    if (b->options.dry_run) {
         enum rc rc = db_transaction(b->db, &b->chunk, dry_body, b);
         if (rc == RC_FORBIDDEN) return RC_OK;
         if (!b->error) batch_fail(b, rc, "%s", rc_exception_name(rc));
@@ -168,13 +200,14 @@ int batch_run(struct batch *b) {
     int code = BATCH_FAILED;
     enum rc rc = take_lock(b, &ours);
     if (rc) {
-        report_end(&b->report, b->dry_run, "the database is away");
+        report_end(&b->report, b->options.dry_run, "the database is away");
     } else if (!ours) {
         code = BATCH_LOCKED;
         fprintf(stderr, "mopl-batch: %s is running already\n", b->job->name);
     } else {
         rc = run_locked(b);
-        report_end(&b->report, b->dry_run, b->error);
+        batch_push(b, rc == RC_OK);
+        report_end(&b->report, b->options.dry_run, b->error);
         code = rc ? BATCH_FAILED : BATCH_OK;
     }
     arena_fini(&b->chunk);

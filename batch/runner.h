@@ -11,10 +11,23 @@
 #include "db.h"
 #include "rc.h"
 #include "report.h"
+#include "steps.h"
 
 enum { BATCH_OK = 0, BATCH_FAILED = 1, BATCH_USAGE = 2, BATCH_LOCKED = 75 }; /* exit codes */
 
 struct batch;
+
+/* What a job may be told on its command line, beside --dry-run. */
+enum batch_takes { TAKES_DATA = 1, TAKES_BASE = 2, TAKES_PAGES = 4, TAKES_DAYS = 8, TAKES_NO_IMAGES = 16, TAKES_REPAIR = 32 };
+struct batch_options {
+    const char *data; /* --data FOLDER, or NULL */
+    const char *base; /* --base URL, or NULL: the settings' addresses */
+    int64_t pages;    /* --pages N; 0: as the settings say */
+    int64_t days;     /* --days N; -1: as the settings say */
+    bool no_images;   /* --no-images */
+    bool repair;      /* --repair */
+    bool dry_run;     /* --dry-run */
+};
 
 /* A job: a constant object. */
 struct batch_job {
@@ -22,7 +35,7 @@ struct batch_job {
     const char *help;          /* one line of the list of jobs */
     const char *details;       /* further lines of its --help, each ended by a line break */
     const char *const *counts; /* what it counts, in the order shown; NULL-ended */
-    bool takes_data;           /* has the option --data FOLDER */
+    unsigned takes;            /* bits of enum batch_takes */
     enum rc (*run)(struct batch *b);
     struct db_stmt *const *statements; /* for --check-sql; NULL-ended */
 };
@@ -32,12 +45,14 @@ struct batch {
     const struct batch_job *job;
     const struct conf *conf;
     struct db *db;
-    const char *data; /* --data, or NULL */
-    bool dry_run;
+    struct batch_options options;
     struct arena arena;  /* lives as long as the run */
     struct arena chunk;  /* emptied after each chunk */
     struct str position; /* checkpoint the run goes on from; absent: from the beginning */
     struct report report;
+    struct steps steps; /* for the metrics */
+    int64_t skipped;    /* by batch_skip */
+    bool no_resume;     /* should the run fail, the next one starts from the beginning */
     int64_t run_id;
     const char *error; /* why the run failed; static or in `arena` */
 };
@@ -53,13 +68,25 @@ MUST_CHECK enum rc batch_chunk(struct batch *b, enum rc (*body)(void *context), 
 /* Notes why the run fails and returns `rc`, for `return batch_fail(...)`. */
 enum rc batch_fail(struct batch *b, enum rc rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Runs the job from lock to last line of its report; an exit code. `b` has job, conf, db, data and dry_run set. */
+/* Leaves an unfit item out: a note of that kind, and one more of the count "skipped". RC_BAD_INPUT, with the run's error, once
+ * there are more of them than the settings allow: then it is not the item that is unfit. */
+MUST_CHECK enum rc batch_skip(struct batch *b, const char *kind, struct str text);
+
+/* Waits before the next try: 0 is the first one, after which the pause doubles, as the settings say; or so many seconds, if more
+ * than that was asked for (below 0: nothing was). RC_UNAVAILABLE if the process was asked to stop. */
+MUST_CHECK enum rc batch_pause(struct batch *b, int64_t tries, int64_t asked_s);
+
+/* Runs the job from lock to last line of its report; an exit code. `b` has job, conf, db and options set. */
 int batch_run(struct batch *b);
+/* Catches SIGTERM and SIGINT for that; true once one of them came. */
+bool batch_stopping(void);
 
 /* The jobs, each in the file of its name; the list that people see is in main.c. */
 extern const struct batch_job job_import_catalogue;
 extern const struct batch_job job_demo;
 extern const struct batch_job job_purge_outbox;
+extern const struct batch_job job_fetch_tmdb;
+extern const struct batch_job job_fetch_sports;
 
 /* Statements of the runner itself, for --check-sql; NULL-ended. */
 extern struct db_stmt *const batch_statements[];

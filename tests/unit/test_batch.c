@@ -386,7 +386,12 @@ Test(batch, usage) {
     assert_code(batch("demo", "--data", folder, NULL), 2);
     assert_code(batch("demo", "import-catalogue", NULL, NULL), 2);
     assert_code(batch("demo", "--frobnicate", NULL, NULL), 2);
-    assert_code(batch("demo", "--status", NULL, NULL), 2);
+    assert_code(batch("demo", "--status", "--dry-run", NULL), 2);
+    assert_code(batch("demo", "--base", "http://127.0.0.1:9", NULL), 2);
+    assert_code(batch("fetch-tmdb", "--base", "127.0.0.1", NULL), 2);
+    assert_code(batch("fetch-tmdb", "--pages", "501", NULL), 2);
+    assert_code(batch("status", "frobnicate", NULL, NULL), 2);
+    assert_says(batch("status", "demo", NULL, NULL).out, "demo                never");
     r = batch("--help", NULL, NULL, NULL);
     assert_code(r, 0);
     assert_says(r.out, "import-catalogue");

@@ -1,0 +1,117 @@
+#include "source.h"
+
+#include <stdio.h>
+
+#include "clock.h"
+#include "item.h"
+#include "log.h"
+#include "utf8.h"
+
+enum { CONNECT_MS = 10000, ANSWER_MAX_BYTES = 8 << 20, WAITS_MAX = 10, DEPTH_MAX = 16, SAID_MAX = 200 };
+
+enum source_verdict source_judge(enum rc rc, const struct http_answer *answer) {
+    if (rc == RC_UNAVAILABLE) return SOURCE_AGAIN;
+    if (rc != RC_OK) return SOURCE_NEVER;
+    if (answer->status == 200) return SOURCE_GOOD;
+    if (answer->status == 429) return SOURCE_LATER;
+    return answer->status >= 500 ? SOURCE_AGAIN : SOURCE_NEVER;
+}
+
+static void release(void *object) {
+    json_object_put(object);
+}
+
+static struct json_object *parse(struct arena *a, struct str text) {
+    if (!utf8_valid(text) || text.len > INT32_MAX) return NULL;
+    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    struct json_object *o = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
+    json_tokener_free(tokener);
+    arena_defer(a, release, o);
+    return json_object_is_type(o, json_type_object) ? o : NULL;
+}
+
+/* What the source says of its refusal, if it does so as TMDB does. */
+static struct str said(struct arena *a, const struct http_answer *answer) {
+    struct json_object *o = parse(a, answer->body);
+    struct str text = o ? source_text(a, o, "status_message") : (struct str){0};
+    return utf8_prefix(text, SAID_MAX);
+}
+
+static enum rc refuse(struct source *s, const char *what, const struct http_answer *answer) {
+    struct str text = said(&s->b->chunk, answer);
+    if (answer->error) return batch_fail(s->b, RC_BAD_INPUT, "%s: %s: %s", s->name, what, answer->error);
+    return batch_fail(s->b, RC_BAD_INPUT, "%s: %s: answered %d%s%.*s", s->name, what, answer->status, text.len ? ": " : "",
+                      (int)text.len, text.ptr ? text.ptr : "");
+}
+
+static enum rc give_up(struct source *s, const char *what, const struct http_answer *answer) {
+    if (answer->status == 200) return batch_fail(s->b, RC_BAD_INPUT, "%s: %s: the answer is no JSON object", s->name, what);
+    if (answer->status) return batch_fail(s->b, RC_UNAVAILABLE, "%s: %s: answered %d", s->name, what, answer->status);
+    return batch_fail(s->b, RC_UNAVAILABLE, "%s: %s: %s", s->name, what, answer->error);
+}
+
+static enum rc ask(struct source *s, const char *url, struct http_answer *answer) {
+    struct arena *a = &s->b->chunk;
+    struct http_header headers[2] = {{"Accept", STR("application/json")}};
+    struct http_call call = {.method = HTTP_GET,
+                             .url = url,
+                             .headers = headers,
+                             .header_count = 1,
+                             .connect_timeout_ms = CONNECT_MS,
+                             .timeout_ms = s->b->conf->batch_timeout_ms,
+                             .answer_max_bytes = ANSWER_MAX_BYTES};
+    if (s->token)
+        headers[call.header_count++] = (struct http_header){"Authorization", str_of(arena_printf(a, "Bearer %s", s->token))};
+    return http_client_call(s->client, a, &call, answer);
+}
+
+enum rc source_get(struct source *s, const char *url, const char *what, struct json_object **out) {
+    struct batch *b = s->b;
+    for (int64_t tries = 0, waits = 0;;) {
+        struct http_answer answer;
+        int64_t began_us = clock_now_us(), asked_s = -1;
+        enum source_verdict verdict = source_judge(ask(s, url, &answer), &answer);
+        steps_time(&b->steps, STEP_READ, 1, clock_now_us() - began_us);
+        if (verdict == SOURCE_NEVER) return refuse(s, what, &answer);
+        if (verdict == SOURCE_GOOD) {
+            *out = parse(&b->chunk, answer.body);
+            if (*out) return RC_OK;
+        }
+        if (verdict == SOURCE_LATER) {
+            if (waits++ == WAITS_MAX) return give_up(s, what, &answer);
+            asked_s = http_answer_retry_after_s(&answer, b->conf->batch_rate_wait_s);
+        } else if (tries++ == b->conf->batch_retries) {
+            return give_up(s, what, &answer);
+        }
+        log_event(LOG_WARN, "batch_repeat", LOG_CSTR("job", b->job->name), LOG_CSTR("what", what), LOG_I64("status", answer.status),
+                  LOG_CSTR("error", answer.error ? answer.error : ""));
+        enum rc rc = batch_pause(b, tries - 1, asked_s);
+        if (rc != RC_OK) return rc;
+    }
+}
+
+const char *source_base(struct arena *a, const char *base, const char *path) {
+    return strchr(strstr(base, "://") + strlen("://"), '/') ? base : arena_printf(a, "%s%s", base, path);
+}
+
+struct str source_text(struct arena *a, struct json_object *o, const char *name) {
+    struct json_object *member;
+    if (!json_object_object_get_ex(o, name, &member) || !json_object_is_type(member, json_type_string)) return (struct str){0};
+    struct str text = str_from(json_object_get_string(member), (size_t)json_object_get_string_len(member));
+    return utf8_valid(text) ? item_tidy(a, text) : (struct str){0}; /* an escape may have made what the answer itself is not */
+}
+
+int64_t source_number(struct json_object *o, const char *name) {
+    struct json_object *member;
+    int64_t n = 0;
+    if (!json_object_object_get_ex(o, name, &member)) return 0;
+    if (json_object_is_type(member, json_type_int)) return json_object_get_int64(member);
+    if (!json_object_is_type(member, json_type_string)) return 0;
+    return str_to_i64(str_of(json_object_get_string(member)), &n) ? n : 0;
+}
+
+struct json_object *source_list(struct json_object *o, const char *name) {
+    struct json_object *member;
+    return json_object_object_get_ex(o, name, &member) && json_object_is_type(member, json_type_array) ? member : NULL;
+}

@@ -1,0 +1,40 @@
+/* Asking a source of contents over HTTP, with the patience that the settings give. */
+#ifndef MOPL_BATCH_SOURCE_H
+#define MOPL_BATCH_SOURCE_H
+
+#include <json-c/json.h>
+
+#include "http_client.h"
+#include "runner.h"
+
+struct source {
+    struct batch *b;
+    struct http_client *client;
+    const char *name;  /* "TMDB", for errors */
+    const char *token; /* sent as Bearer; NULL: none */
+};
+
+/* How an answer of a source is to be taken. */
+enum source_verdict {
+    SOURCE_GOOD,
+    SOURCE_LATER, /* 429: when it says, or after the settings' pause; does not count as a try */
+    SOURCE_AGAIN, /* 5xx, no answer, a part of one: try again */
+    SOURCE_NEVER, /* anything else */
+};
+enum source_verdict source_judge(enum rc rc, const struct http_answer *answer);
+
+/* The JSON object at `url`, owned by b->chunk. `what` names it in errors ("page 7 of films"): neither address nor key is shown.
+ * Errors, told by batch_fail: RC_BAD_INPUT refused for good (other 4xx, redirects, a 200 that is no JSON object after all tries);
+ * RC_UNAVAILABLE away after all tries, or asked to stop. */
+MUST_CHECK enum rc source_get(struct source *s, const char *url, const char *what, struct json_object **out);
+
+/* The address of an API on a server other than the service's own: `base` as it is if it has a path, else with this one. */
+const char *source_base(struct arena *a, const char *base, const char *path);
+
+/* Members of a source's object; what is missing or of another type gives the absent view or 0. Numbers may be texts, as with
+ * TheSportsDB. Texts are borrowed from the object and tidied into the arena. */
+struct str source_text(struct arena *a, struct json_object *o, const char *name);
+int64_t source_number(struct json_object *o, const char *name);
+struct json_object *source_list(struct json_object *o, const char *name); /* NULL if it is no list */
+
+#endif

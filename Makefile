@@ -118,6 +118,9 @@ BUS := $(basename $(notdir $(wildcard tests/bus/test_*.c)))
 $(B)/tests/bus/%: $(B)/tests/bus/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$(filter %.o,$^)) $(filter %.a,$^) $(LIBS)
 
+$(B)/tests/bus/test_bridge_%: $(B)/tests/bus/test_bridge_%.o $(SUPPORT_OBJ) $(B)/libbridge.a $(B)/libmopl.a
+	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) -lev $(LIBS)
+
 .PHONY: bus kafka
 bus: kafka $(addprefix $(B)/tests/bus/,$(BUS)) ## compile the tests that need Kafka, and fetch its broker
 kafka:

@@ -1,6 +1,7 @@
-/* What comes from the bus: every bridge gets every message from now on, without a consumer group. On Kafka it assigns itself all
- * partitions from their end (new partitions from their beginning); on the embedded bus it reads the outbox behind its position,
- * woken by LISTEN. A standby listens too, so that nothing is missed when it takes over. */
+/* What comes from the bus: every bridge gets every message from now on, without a consumer group. On Kafka it reads all partitions
+ * from their end (new partitions from their beginning); on the embedded bus it reads the outbox behind its position, woken by
+ * LISTEN. A standby listens too, so that nothing is missed when it takes over. What is published while the bus cannot be reached
+ * comes when it can be again, unless it was kept for a shorter time than that (the embedded bus: a day). */
 #ifndef MOPL_BRIDGE_BUS_INPUT_H
 #define MOPL_BRIDGE_BUS_INPUT_H
 
@@ -16,11 +17,13 @@ struct bus_input_events {
     void (*in_step)(void *context);
     void *context;
 };
-/* NULL-ended topics, borrowed. NULL if the settings are refused (logged). */
+/* NULL-ended topics, borrowed; `events` is copied. NULL if the settings are refused (logged). Events come out of the loop alone. */
 struct bus_input *bus_input_open(struct bridge *b, const char *const *topics, const struct bus_input_events *events);
+/* NULL is allowed. Not out of an event. */
 void bus_input_close(struct bus_input *in);
 bool bus_input_in_step(const struct bus_input *in);
 int64_t bus_input_messages(const struct bus_input *in); /* so far */
+int64_t bus_input_defects(const struct bus_input *in);  /* messages left out so far */
 int64_t bus_input_lag(const struct bus_input *in);      /* messages behind; -1 if unknown */
 
 #endif

@@ -34,7 +34,7 @@ bool pg_is_connected(const struct pg *pg);
 /* For a connection that listens. */
 struct pg_listener {
     const char *sql;                  /* each connection begins with it (LISTEN, SET) */
-    void (*connected)(void *context); /* it did; calls made now run first */
+    void (*connected)(void *context); /* it did; what had been under way runs again before what is called now */
     void (*notified)(void *context);  /* one or more notifications came */
     void (*lost)(void *context);      /* notifications are missed from here on */
     void *context;

@@ -173,6 +173,7 @@ answers() {  # RESPONDERS
       lighttpd) ;;
       auth) urls+=(-o /dev/null "$address/api/health") ;;
       metrics) local_metrics >/dev/null || return 1 ;;
+      oauth) urls+=(-o /dev/null "$address/login/oauth2/none") ;;
       watching_sessions) urls+=(-o /dev/null "$address/api/users/none/watching-sessions") ;;
       *) urls+=(-o /dev/null "$address/api/$name") ;;
     esac

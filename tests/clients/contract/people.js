@@ -130,3 +130,13 @@ test('reports are made once, resolved by an administrator, and leave an audit li
     assert.ok((await admin.expect(200, 'listAudit', { query: { actorId: admin.user.id } })).totalCount >= 4);
     assert.ok((await admin.expect(200, 'listAudit')).totalCount >= 4);
 });
+
+test('social sign-in, which this instance has no provider for, ends at the sign-in page', async () => {
+    for (const name of ['Google', 'Kakao']) {
+        for (const id of [`beginSignInWith${name}`, `endSignInWith${name}`]) {
+            const { status, headers } = await new Client().call(id);
+            assert.equal(status, 302);
+            assert.match(headers.location, /^\/#\/sign-in\?error=provider_not_configured&error_message=%/);
+        }
+    }
+});

@@ -51,7 +51,7 @@ enum {
     SETTING_COUNT
 };
 
-enum { FILE_MAX_BYTES = 64 * 1024, SHOWN_MAX_CHARACTERS = 80, SOCKET_PATH_MAX_BYTES = 107, KEY_MIN_BYTES = 32 };
+enum { FILE_MAX_BYTES = 64 * 1024, SHOWN_MAX_CHARACTERS = 80, SOCKET_PATH_MAX_BYTES = 107, KEY_MIN_BYTES = 32, PORT_MAX = 65535 };
 
 static const char file_name[] = "settings.env";
 
@@ -339,22 +339,8 @@ static bool is_ipv6(const char *text) {
     return inet_pton(AF_INET6, text, address) == 1;
 }
 
-/* HOST:PORT, an IPv6 address in brackets. */
-static bool is_host_port(struct arena *a, struct str s) {
-    size_t colon = s.len;
-    int64_t port;
-    while (colon > 0 && s.ptr[colon - 1] != ':') colon--;
-    if (colon < 2 || !str_to_i64(str_from(s.ptr + colon, s.len - colon), &port) || port < 1 || port > 65535) return false;
-    struct str host = str_from(s.ptr, colon - 1);
-    bool brackets = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
-    return brackets ? is_ipv6(arena_cstr(a, str_from(host.ptr + 1, host.len - 2))) : has_only(host, ".-");
-}
-
-/* SCHEME://HOST[:PORT], as browsers send it in Origin. */
-static bool is_origin(struct str s) {
-    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
-    if (!str_starts(s, scheme)) return false;
-    s = str_from(s.ptr + scheme.len, s.len - scheme.len);
+/* HOST[:PORT]; an IPv6 address in brackets. `port` stays as it is without one. */
+static bool is_host_port(struct str s, int64_t *port) {
     struct str rest = s;
     if (s.len && s.ptr[0] == '[') {
         struct str bracketed = str_cut(&rest, ']');
@@ -365,8 +351,20 @@ static bool is_origin(struct str s) {
     } else if (!has_only(str_cut(&rest, ':'), ".-_")) {
         return false;
     }
-    int64_t port = 1;
-    return !rest.ptr || (str_to_i64(rest, &port) && port >= 1 && port <= 65535);
+    return !rest.ptr || (str_to_i64(rest, port) && *port >= 1 && *port <= PORT_MAX);
+}
+
+/* SCHEME://HOST[:PORT], as browsers send it in Origin. */
+static bool is_origin(struct str s) {
+    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
+    int64_t port = 0;
+    return str_starts(s, scheme) && is_host_port(str_from(s.ptr + scheme.len, s.len - scheme.len), &port);
+}
+
+/* HOST:PORT, where so many ports follow one another. */
+static bool has_port(const char *text, int64_t ports) {
+    int64_t port = 0;
+    return is_host_port(str_of(text), &port) && port > 0 && port + ports - 1 <= PORT_MAX;
 }
 
 static bool is_origin_list(struct str list) {
@@ -458,7 +456,7 @@ static void check_texts(struct loader *l) {
     size_t password = utf8_length(str_of(c->admin_password));
     check(l, AT_listen_address, is_ipv6(c->listen_address) || has_only(str_of(c->listen_address), ".-"),
           "must be an IP address or a host name");
-    check(l, AT_metrics_listen, *c->metrics_listen == '\0' || is_host_port(&l->arena, str_of(c->metrics_listen)),
+    check(l, AT_metrics_listen, *c->metrics_listen == '\0' || has_port(c->metrics_listen, 1),
           "must be HOST:PORT, such as 127.0.0.1:9464");
     check(l, AT_log_level,
           str_eq(level, STR("debug")) || str_eq(level, STR("info")) || str_eq(level, STR("warn")) || str_eq(level, STR("error")),
@@ -467,6 +465,8 @@ static void check_texts(struct loader *l) {
           "must be http://HOST[:PORT] or https://HOST[:PORT], without a path");
     check(l, AT_allowed_origins, *c->allowed_origins == '\0' || is_origin_list(str_of(c->allowed_origins)),
           "must be origins like https://HOST[:PORT], without a path, comma separated");
+    check(l, AT_bridge_listen, *c->bridge_listen == '\0' || has_port(c->bridge_listen, c->bridges),
+          "must be HOST:PORT, with free ports for all bridges from that one on");
     check(l, AT_admin_email, is_mail_address(str_of(c->admin_email)), "must be a mail address");
     check(l, AT_admin_password, password == 0 || (password >= 8 && password <= 128), "must have 8 to 128 characters");
     check(l, AT_mail_from, strchr(c->mail_from, '@') != NULL, "must hold a mail address");

@@ -1,6 +1,6 @@
 /* One bridge process: everything hangs on this struct. Two processes share a listening socket (multiwatch holds it): one is active,
  * the other stands by, fully started, until the lock is free; so a restart, or a kill, makes clients wait a moment in the socket's
- * queue at most. */
+ * queue at most. What is counted is a struct metric (metrics.h) of the module that counts it. */
 #ifndef MOPL_BRIDGE_BRIDGE_H
 #define MOPL_BRIDGE_BRIDGE_H
 
@@ -27,7 +27,7 @@ struct bridge {
     struct topics *topics;
     struct viewing *viewing; /* who has a conversation open, for Redis (viewing.c) */
     struct logs *logs;       /* the SSE side's reading of people's event logs (sse.c) */
-    struct tally *tally;     /* counters (tally.h) */
+    struct conns *conns;
 };
 
 #endif

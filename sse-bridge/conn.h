@@ -1,13 +1,23 @@
 /* Connections: sockets in the loop, with bounded output. What is queued in a turn of the loop is written at its end, in one go. A
  * connection that is not read (more than CONN_QUEUE_BYTES_MAX or CONN_QUEUE_ITEMS_MAX waiting, or no byte taken for
- * CONN_STALL_MS) is closed and counted. Buffers exist only while there is data in them. */
+ * CONN_STALL_MS) is closed and counted; an item is a shared chunk, or a copied piece of its size. Buffers exist only while there
+ * is data in them.
+ *
+ * A turn ends with a watcher of the lowest priority right before the loop waits: what other modules prepare for that moment comes
+ * first. */
 #ifndef MOPL_BRIDGE_CONN_H
 #define MOPL_BRIDGE_CONN_H
 
 #include "bridge.h"
 #include "chunk.h"
 
-enum { CONN_QUEUE_BYTES_MAX = 256 * 1024, CONN_QUEUE_ITEMS_MAX = 512, CONN_STALL_MS = 30000 };
+enum {
+    CONN_QUEUE_BYTES_MAX = 256 * 1024,
+    CONN_QUEUE_ITEMS_MAX = 512,
+    CONN_STALL_MS = 30000,
+    CONN_INPUT_MAX = 64 * 1024, /* bytes that input() may leave unused; with more the connection is closed */
+    CONN_LINGER_MS = 2000,      /* how long a finished one waits for the peer to close, so that it reads all that was sent */
+};
 
 struct conn;
 
@@ -24,14 +34,30 @@ struct protocol {
     void (*closed)(struct conn *c);
 };
 
-/* One whose peer speaks HTTP first (http_conn.c). Owned by the module; valid until closed() returned. */
+/* All connections of a bridge. Freeing closes what is left. */
+struct conns *conns_new(struct bridge *b);
+void conns_free(struct conns *all);
+size_t conns_count(const struct bridge *b);
+/* Calls `each` for all of them; it may close any, and open none. */
+void conns_each(struct bridge *b, void (*each)(void *context, struct conn *c), void *context);
+
+/* Takes a connected socket over, which must not block. Owned by the module; valid until closed() returned. by_front: it came
+ * through the unix socket. */
+struct conn *conn_new(struct bridge *b, int fd, bool by_front, const struct protocol *protocol, void *state);
+/* One whose peer speaks HTTP first (http_conn.c). */
 void conn_accept(struct bridge *b, int fd, bool by_front);
+/* What the former protocol left of the input is given to the new one, at the end of the turn at the latest. */
 void conn_switch(struct conn *c, const struct protocol *protocol, void *state);
+const struct protocol *conn_protocol(const struct conn *c);
 struct bridge *conn_bridge(const struct conn *c);
 void *conn_state(const struct conn *c);
 /* The connection came through the front server's socket, whose X-Forwarded-For can be believed. */
 bool conn_by_front(const struct conn *c);
-/* A timer of the protocol's own, cleared with the connection. The connection it belongs to is conn_of_timer(). */
+/* Address of the peer itself as text, "" on a unix socket. */
+enum { CONN_ADDRESS_MAX = 64 };
+void conn_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
+/* A timer of the protocol's own, cleared with the connection and by conn_finish. The connection it belongs to is conn_of_timer().
+ */
 struct timer *conn_timer(struct conn *c);
 struct conn *conn_of_timer(struct timer *t);
 

@@ -9,7 +9,8 @@
 
 enum { WHEEL_TICK_MS = 50, WHEEL_SLOTS = 1024 };
 
-/* Embedded in what it belongs to; zeroed: not set. Cleared by itself before `fire` is called, which may set it again, or free it. */
+/* Embedded in what it belongs to; zeroed: not set. Cleared by itself before `fire` is called, which may set it again, or free it.
+ */
 struct timer {
     struct timer *next;
     struct timer *prev;
@@ -20,6 +21,7 @@ struct timer {
 struct wheel {
     struct ev_loop *loop;
     ev_timer tick;
+    ev_tstamp began;
     uint32_t now; /* tick */
     struct timer slots[WHEEL_SLOTS];
 };

@@ -237,6 +237,12 @@ Test(conf, texts_that_cannot_serve) {
         {"MOPL_ALLOWED_ORIGINS", "https://a.example,*", "must be origins"},
         {"MOPL_ALLOWED_ORIGINS", "https://a.example,", "must be origins"},
         {"MOPL_ALLOWED_ORIGINS", "null", "must be origins"},
+        {"MOPL_BRIDGE_LISTEN", "127.0.0.1", "must be HOST:PORT"},
+        {"MOPL_BRIDGE_LISTEN", "127.0.0.1:0", "must be HOST:PORT"},
+        {"MOPL_BRIDGE_LISTEN", "127.0.0.1:65536", "must be HOST:PORT"},
+        {"MOPL_BRIDGE_LISTEN", ":5000", "must be HOST:PORT"},
+        {"MOPL_BRIDGE_LISTEN", "::1:5000", "must be HOST:PORT"},
+        {"MOPL_BRIDGE_LISTEN", "[::1]", "must be HOST:PORT"},
         {"MOPL_ADMIN_EMAIL", "admin", "must be a mail address"},
         {"MOPL_ADMIN_EMAIL", "@b", "must be a mail address"},
         {"MOPL_ADMIN_EMAIL", "a@", "must be a mail address"},
@@ -249,6 +255,14 @@ Test(conf, texts_that_cannot_serve) {
         {"MOPL_MAIL_FROM", "a@b.c\x7f", "control characters"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) expect_bad(cases[i].name, cases[i].value, cases[i].part);
+}
+
+Test(conf, every_bridge_has_a_port) {
+    cr_assert_eq(setenv("MOPL_BRIDGES", "3", 1), 0);
+    expect_bad("MOPL_BRIDGE_LISTEN", "[::1]:65534", "must be HOST:PORT");
+    cr_assert_eq(setenv("MOPL_BRIDGE_LISTEN", "[::1]:65533", 1), 0);
+    expect_ok();
+    cr_assert_str_eq(conf.bridge_listen, "[::1]:65533");
 }
 
 Test(conf, texts_that_serve) {

@@ -17,10 +17,14 @@ static struct db_stmt purge_rows = {
     "             OR EXISTS (SELECT FROM bus_offsets b WHERE b.topic = p.topic)))) RETURNING 1) "
     "SELECT (SELECT max(position) FROM part), (SELECT count(*) FROM part WHERE old), (SELECT count(*) FROM gone)",
     0};
+/* A stream that asks for what is gone is told so: by outbox_progress. */
 static struct db_stmt purge_logs = {
     "purge_outbox_logs",
-    "DELETE FROM user_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM user_events WHERE created_at < now() - interval '7 days' "
-    "ORDER BY created_at LIMIT $1::bigint))",
+    "WITH gone AS (DELETE FROM user_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM user_events "
+    "    WHERE created_at < now() - interval '7 days' ORDER BY created_at LIMIT $1::bigint)) RETURNING position), "
+    "moved AS (UPDATE outbox_progress SET purged = greatest(purged, (SELECT max(position) FROM gone)) WHERE EXISTS (SELECT FROM "
+    "gone)) "
+    "SELECT count(*) FROM gone",
     0};
 
 struct purge {
@@ -54,8 +58,8 @@ static enum rc purge_logs_chunk(void *context) {
     dbp_i64(&params, CHUNK_ROWS);
     enum rc rc = db_exec(p->b->db, &p->b->chunk, DB_WRITE, &purge_logs, &params, &rows);
     if (rc) return rc;
-    p->seen = rows.affected;
-    report_count(&p->b->report, "logged", rows.affected);
+    p->seen = db_i64(&rows, 0, 0);
+    report_count(&p->b->report, "logged", p->seen);
     return RC_OK;
 }
 

@@ -40,6 +40,7 @@ void dbp_bool(struct db_params *p, bool value);
 void dbp_time(struct db_params *p, int64_t us); /* for ::timestamptz; INT64_MAX and INT64_MIN are +-infinity */
 void dbp_text_array(struct db_params *p, struct arena *a, const struct str *items, size_t count);  /* for ::text[] */
 void dbp_uuid_array(struct db_params *p, struct arena *a, const struct uuid *items, size_t count); /* for ::uuid[] */
+void dbp_i64_array(struct db_params *p, struct arena *a, const int64_t *items, size_t count);      /* for ::bigint[] */
 
 struct db;
 

@@ -7,7 +7,7 @@
 #include "mem.h"
 
 static const int64_t EPOCH_2000_US = INT64_C(946684800000000);
-enum { OID_TEXT = 25, OID_UUID = 2950 };
+enum { OID_INT8 = 20, OID_TEXT = 25, OID_UUID = 2950 };
 
 /* Parameters */
 
@@ -111,6 +111,19 @@ void dbp_uuid_array(struct db_params *p, struct arena *a, const struct uuid *ite
         at = put_u32(at, sizeof items->bytes);
         memcpy(at, items[i].bytes, sizeof items->bytes);
         at += sizeof items->bytes;
+    }
+    add(p, start, (size_t)(at - start));
+}
+
+void dbp_i64_array(struct db_params *p, struct arena *a, const int64_t *items, size_t count) {
+    assert(count <= INT32_MAX / 16);
+    char *start = arena_alloc(a, 20 + count * (4 + sizeof *items));
+    char *at = put_array_head(start, OID_INT8, count, false);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t wire = htobe64((uint64_t)items[i]);
+        at = put_u32(at, sizeof wire);
+        memcpy(at, &wire, sizeof wire);
+        at += sizeof wire;
     }
     add(p, start, (size_t)(at - start));
 }

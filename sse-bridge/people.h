@@ -11,7 +11,7 @@
 #include "uuid.h"
 
 struct people *people_new(struct bridge *b);
-/* After the streams have ended. */
+/* After the streams have ended and pg_free(). */
 void people_free(struct people *p);
 
 enum stream_kind { STREAM_SSE, STREAM_STOMP, STREAM_KINDS };
@@ -54,9 +54,13 @@ struct uuid person_id(const struct person *p);
 struct stream *person_streams(const struct person *p); /* first of the list by next_of_person */
 /* UserSummary as JSON, borrowed until the next turn. */
 struct str person_summary(const struct person *p);
+/* He may send one more direct message now: MOPL_LIMIT_DIRECT_MESSAGES_PER_SECOND, on this bridge. */
+bool person_allowed(struct person *p);
 
 /* Ends the streams of sessions (a TOPIC_SESSIONS payload); of sign-outs a second later, so that the page has unsubscribed. */
 void people_sessions_ended(struct bridge *b, struct str payload);
+/* Asks which sessions are alive and what people are called, as it does by itself: what the bus had to say may have been missed. */
+void people_look(struct bridge *b);
 /* Ends all streams of a user, for operators; how many there were. */
 size_t people_close_user(struct bridge *b, struct uuid user_id);
 size_t people_streams(const struct bridge *b, enum stream_kind kind);

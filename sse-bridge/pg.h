@@ -26,6 +26,10 @@ typedef void pg_done(void *context, enum rc rc, const struct db_rows *rows, cons
  * valid until then. */
 struct pg_call *pg_exec(struct pg *pg, uint32_t lane, struct db_stmt *stmt, const struct db_params *params, uint32_t timeout_ms,
                         pg_done *done, void *context);
+/* The lane of what concerns one thing. */
+static inline uint32_t pg_lane(struct uuid id) {
+    return (uint32_t)id.bytes[14] << 8 | id.bytes[15];
+}
 /* `done` will not come. The statement may still take effect. */
 void pg_cancel(struct pg_call *call);
 size_t pg_waiting(const struct pg *pg);

@@ -89,6 +89,9 @@ Test(purge_outbox, removes_event_logs_of_a_week_ago) {
     purge(NULL);
     cr_assert_eq(world_number(&w, "SELECT count(*) FROM user_events"), 7);
     cr_assert_eq(world_number(&w, "SELECT max(position) FROM user_events"), 7);
+    cr_assert_eq(world_number(&w, "SELECT purged FROM outbox_progress"), 10, "streams are told from where on there is a log");
+    purge(NULL);
+    cr_assert_eq(world_number(&w, "SELECT purged FROM outbox_progress"), 10);
 }
 
 Test(purge_outbox, goes_through_more_than_a_chunk) {

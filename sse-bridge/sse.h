@@ -11,7 +11,7 @@
 #include "metrics.h"
 
 struct logs *logs_new(struct bridge *b);
-/* After the streams have ended. */
+/* After the streams have ended and pg_free(). */
 void logs_free(struct logs *l);
 /* A message of TOPIC_NOTIFICATIONS or TOPIC_DIRECT_MESSAGES. */
 void logs_hint(struct bridge *b, const struct bus_message *m);

@@ -4,14 +4,20 @@
 #define MOPL_BRIDGE_VIEWING_H
 
 #include "bridge.h"
+#include "db.h"
 #include "viewers.h"
 
 struct viewing *viewing_new(struct bridge *b);
+/* After the channels have ended. */
 void viewing_free(struct viewing *v);
-/* One more, one less subscription of this user to this conversation. */
+/* One more subscription of this participant: his notifications of its messages are marked read, too. */
 void viewing_begin(struct bridge *b, struct viewer who);
+/* One less. */
 void viewing_end(struct bridge *b, struct viewer who);
 /* Redis is there again, perhaps without memory: renews at once. */
 void viewing_renew(struct bridge *b);
+
+/* For --check-sql; NULL-ended. */
+extern struct db_stmt *const viewing_statements[];
 
 #endif

@@ -1,0 +1,129 @@
+#include "topics.h"
+
+#include <stdlib.h>
+
+#include "id_table.h"
+#include "mem.h"
+#include "stomp_session.h"
+
+struct topic {
+    struct id_entry entry; /* content or conversation */
+    enum topic_kind kind;
+    int64_t position; /* of the last message */
+    struct sub **subs;
+    uint32_t count;
+    uint32_t room;
+};
+
+struct topics {
+    struct id_table of[TOPIC_KINDS];
+};
+
+struct topics *topics_new(void) {
+    return mem_zalloc(sizeof(struct topics));
+}
+
+void topics_free(struct topics *t) {
+    if (!t) return;
+    for (size_t i = 0; i < TOPIC_KINDS; i++) id_table_fini(&t->of[i]);
+    free(t);
+}
+
+static struct topic *find(const struct bridge *b, enum topic_kind kind, struct uuid id) {
+    return (struct topic *)id_table_find(&b->topics->of[kind], id);
+}
+
+void topics_enter(struct bridge *b, struct sub *sub) {
+    struct topic *topic = find(b, sub->kind, sub->topic_id);
+    if (!topic) {
+        topic = mem_zalloc(sizeof *topic);
+        topic->entry.id = sub->topic_id;
+        topic->kind = sub->kind;
+        topic->position = INT64_MIN;
+        id_table_add(&b->topics->of[sub->kind], &topic->entry);
+    }
+    if (topic->count == topic->room) {
+        topic->room = topic->room ? topic->room * 2 : 2;
+        topic->subs = mem_realloc(topic->subs, topic->room * sizeof(struct sub *));
+    }
+    sub->topic = topic;
+    sub->place = topic->count;
+    topic->subs[topic->count++] = sub;
+}
+
+void topics_leave(struct bridge *b, struct sub *sub) {
+    struct topic *topic = sub->topic;
+    topic->subs[sub->place] = topic->subs[--topic->count];
+    topic->subs[sub->place]->place = sub->place;
+    sub->topic = NULL;
+    if (topic->count > 0) return;
+    id_table_remove(&b->topics->of[topic->kind], &topic->entry);
+    free(topic->subs);
+    free(topic);
+}
+
+/* Everything that can be subscribed to or sent to, and nothing else. */
+static const struct {
+    struct str before, behind;
+} forms[TOPIC_KINDS] = {
+    [TOPIC_KIND_WATCH] = {{"/contents/", 10}, {"/watch", 6}},
+    [TOPIC_KIND_CHAT] = {{"/contents/", 10}, {"/chat", 5}},
+    [TOPIC_KIND_DIRECT_MESSAGES] = {{"/conversations/", 15}, {"/direct-messages", 16}},
+};
+
+bool topics_parse(struct str destination, struct str prefix, enum topic_kind *kind, struct uuid *id) {
+    if (!str_starts(destination, prefix)) return false;
+    struct str rest = str_from(destination.ptr + prefix.len, destination.len - prefix.len);
+    for (enum topic_kind k = 0; k < TOPIC_KINDS; k++) {
+        struct str before = forms[k].before, behind = forms[k].behind;
+        if (rest.len != before.len + UUID_TEXT_LEN + behind.len || !str_starts(rest, before)) continue;
+        const char *id_text = rest.ptr + before.len;
+        if (!str_eq(str_from(id_text + UUID_TEXT_LEN, behind.len), behind)) continue;
+        *kind = k;
+        return uuid_parse(str_from(id_text, UUID_TEXT_LEN), id);
+    }
+    return false;
+}
+
+struct shared_text *topics_message(enum topic_kind kind, struct uuid id, struct uuid message_id, struct str body) {
+    char id_text[UUID_TEXT_LEN], message_text[UUID_TEXT_LEN];
+    struct buf destination, rest;
+    buf_init(&destination);
+    buf_init(&rest);
+    uuid_format(id, id_text);
+    uuid_format(message_id, message_text);
+    buf_add(&destination, STR("/sub"));
+    buf_add(&destination, forms[kind].before);
+    buf_add(&destination, str_from(id_text, sizeof id_text));
+    buf_add(&destination, forms[kind].behind);
+    stomp_put_message_rest(&rest, str_from(message_text, sizeof message_text), buf_str(&destination), STR("application/json"),
+                           body);
+    struct shared_text *text = shared_text_new(buf_str(&rest));
+    buf_fini(&rest);
+    buf_fini(&destination);
+    return text;
+}
+
+void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int64_t position, struct uuid message_id,
+                    struct str body) {
+    struct topic *topic = find(b, kind, id);
+    if (!topic || position <= topic->position) return;
+    topic->position = position;
+    struct shared_text *rest = topics_message(kind, id, message_id, body);
+    /* Nothing that is sent changes the list: channels end later. */
+    for (uint32_t i = 0; i < topic->count; i++) {
+        if (position > topic->subs[i]->behind) sub_deliver(topic->subs[i], position, rest);
+    }
+    shared_text_drop(rest);
+}
+
+bool topics_has(const struct bridge *b, enum topic_kind kind, struct uuid id) {
+    return find(b, kind, id) != NULL;
+}
+
+void topics_each(const struct bridge *b, enum topic_kind kind, void (*each)(void *context, struct uuid id, size_t subs),
+                 void *context) {
+    const struct id_table *table = &b->topics->of[kind];
+    for (struct id_entry *e = id_table_next(table, NULL); e; e = id_table_next(table, e))
+        each(context, e->id, ((struct topic *)e)->count);
+}

@@ -188,12 +188,13 @@ compile_commands.json: Makefile $(SOURCES) ## for editors and clang-tidy
 		sed -e '1s/^/[/' -e '$$s/,$$/]/' >$@
 
 # Benchmarks: ratios of one run on one machine, never a test. BENCH="p1 p10" chooses parts of tests/bench, SCALE=10 a tenth of the large set.
+$(B)/tests/bench/live: $(B)/tests/bench/live_client.o
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libmopl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
 .PHONY: bench bench-events
 bench: deps-test ## measure (tests/bench), print the table and write it into docs/benchmarks.md; 10 minutes, the first time 20
-	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/empty $(B)/tests/bench/pages $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/empty $(B)/tests/bench/pages $(B)/tests/bench/live $(CLIENT_MODULES)
 	@SCALE=$(SCALE) tests/bench/run.sh $(BENCH)
 	@[ -n "$(BENCH)" ] || $(MAKE) --silent bench-events
 bench-events: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus

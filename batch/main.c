@@ -9,8 +9,8 @@
 
 enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20 };
 
-static const struct batch_job *const jobs[] = {&job_import_catalogue, &job_demo, &job_fetch_tmdb, &job_fetch_sports,
-                                               &job_purge_outbox};
+static const struct batch_job *const jobs[] = {&job_import_catalogue, &job_demo,         &job_fetch_tmdb,
+                                               &job_fetch_sports,     &job_purge_outbox, &job_purge_accounts};
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 
 struct options {

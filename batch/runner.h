@@ -85,6 +85,7 @@ bool batch_stopping(void);
 extern const struct batch_job job_import_catalogue;
 extern const struct batch_job job_demo;
 extern const struct batch_job job_purge_outbox;
+extern const struct batch_job job_purge_accounts;
 extern const struct batch_job job_fetch_tmdb;
 extern const struct batch_job job_fetch_sports;
 

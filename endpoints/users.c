@@ -184,6 +184,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/users/me/sessions", AUTH_USER, 0, 200, users_list_sessions},
     {HTTP_DELETE, "/api/users/me/sessions", AUTH_USER, 0, 204, users_end_other_sessions},
     {HTTP_DELETE, "/api/users/me/sessions/{sessionId}", AUTH_USER, 0, 204, users_end_session},
+    {HTTP_GET, "/api/users/me/export", AUTH_USER, 0, 200, users_export_me},
     {HTTP_GET, "/api/users/me/blocks", AUTH_USER, 0, 200, users_list_blocks},
     {HTTP_GET, "/api/users/me/mutes", AUTH_USER, 0, 200, users_list_mutes},
     {HTTP_GET, "/api/users/{userId}", AUTH_USER, 0, 200, get},
@@ -199,6 +200,7 @@ static const struct route routes[] = {
 
 #define BOTH(LIST) &LIST[0], &LIST[1]
 #define EACH(LISTS) BOTH(LISTS[0]), BOTH(LISTS[1]), BOTH(LISTS[2]), BOTH(LISTS[3]), BOTH(LISTS[4])
+#define EACH_OF_5(LIST, AT) &LIST[AT], &LIST[AT + 1], &LIST[AT + 2], &LIST[AT + 3], &LIST[AT + 4]
 static struct db_stmt *const statements[] = {
     EACH(users_list_plain[0]),
     EACH(users_list_plain[1]),
@@ -227,6 +229,11 @@ static struct db_stmt *const statements[] = {
     &users_unmute,
     BOTH(users_blocks),
     BOTH(users_mutes),
+    EACH_OF_5(users_export, 0),
+    EACH_OF_5(users_export, 5),
+    &users_export[10],
+    &users_export[11],
+    &users_export[12],
     NULL,
 };
 

@@ -62,7 +62,12 @@ struct req {
     int status;               /* 0: the route's success status */
     const char *content_type; /* of `out`; NULL: application/json */
     struct buf *headers;      /* further header lines, each ended by CRLF; use req_header() */
-    struct buf *out;          /* body of the answer */
+    struct buf *out;          /* body of the answer, or what it begins with */
+    /* For an answer too long for memory, set by a handler that succeeds: called again and again once the head and `out` are sent,
+     * appends to `out` what comes next; *end ends it. If it fails the connection is cut, so that nobody takes a part for the whole.
+     */
+    enum rc (*more)(struct req *r, void *context, bool *end);
+    void *more_context;
 
     enum msg error; /* message of the error answer; set by req_fail; MSG_BAD_INPUT (0): the general one of the result code */
     int64_t error_args[2];

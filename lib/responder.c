@@ -46,6 +46,18 @@ static bool has_body(const struct req *r) {
     return length.len > 0 && !str_eq(length, STR("0"));
 }
 
+static void send_rest(struct server *s, struct req *r, FCGX_Request *request) {
+    enum rc rc = RC_OK;
+    for (bool end = false; !end && rc == RC_OK;) {
+        buf_reset(&s->out, KEEP_BYTES);
+        rc = r->more(r, r->more_context, &end);
+        if (rc == RC_OK) put(request, buf_str(&s->out));
+    }
+    if (rc == RC_OK) return;
+    log_event(LOG_ERROR, "answer_cut", LOG_CSTR("route", r->route ? r->route->pattern : ""));
+    (void)shutdown(request->ipcFd, SHUT_RDWR);
+}
+
 static void serve_one(struct server *s, FCGX_Request *request) {
     int64_t began_ns = clock_mono_ns();
     struct req r = {.app = &s->app, .arena = &s->arena, .vars = request->envp, .headers = &s->headers, .out = &s->out};
@@ -55,6 +67,7 @@ static void serve_one(struct server *s, FCGX_Request *request) {
     put(request, buf_str(&s->headers));
     put(request, STR("\r\n"));
     put(request, buf_str(&s->out));
+    if (r.more) send_rest(s, &r, request);
     /* Where nothing can be left to read, the connection is closed at once. Else libfcgi waits for the front server to close it
      * first, for which this process would sleep and be woken once more: 12 % of the time of an empty request. */
     if (!has_body(&r)) (void)FCGX_Detach(request);

@@ -222,8 +222,10 @@ static void write_cors(struct req *r) {
 
 static void write_length(struct req *r) {
     bool bodyless = r->status == 204 || r->status == 304;
+    bool whole = r->status >= 400 || !r->more;
+    if (whole || r->method == HTTP_HEAD) r->more = NULL;
     if (bodyless) buf_reset(r->out, r->out->cap);
-    if (!bodyless) req_header(r, "Content-Length", str_of(arena_printf(r->arena, "%zu", r->out->len)));
+    if (!bodyless && whole) req_header(r, "Content-Length", str_of(arena_printf(r->arena, "%zu", r->out->len)));
     if (r->out->len == 0) {
         r->content_type = NULL;
     } else if (!r->content_type) {

@@ -46,6 +46,7 @@ static const struct line LINES[] = {
     {"GET /api/users/{userId}", USER, false, "", NOTHING, NULL, 200, 200, 404},
     {"GET /api/users/{userId}/watching-sessions", USER, false, "", NOTHING, NULL, 200, 200, 200},
     {"GET /api/users/me/sessions", USER, false, "", NOTHING, NULL, 200, 200, 0},
+    {"GET /api/users/me/export", USER, false, "", NOTHING, NULL, 200, 200, 0},
     {"GET /api/users/me/blocks", USER, false, "", NOTHING, NULL, 200, 200, 0},
     {"GET /api/users/me/mutes", USER, false, "", NOTHING, NULL, 200, 200, 0},
     {"GET /api/reports", ADMIN, false, "", NOTHING, NULL, 200, 403, 0},

@@ -140,3 +140,16 @@ test('social sign-in, which this instance has no provider for, ends at the sign-
         }
     }
 });
+
+test('an export holds what the account wrote, however much', async () => {
+    const [mina, jun] = [await newcomer('김미나'), await newcomer('박준')];
+    for (let i = 0; i < 3; i += 1) await mina.expect(201, 'createPlaylist', { body: { title: `목록 ${i} "\\<`, description: '설명' } });
+    await mina.expect(201, 'follow', { body: { followeeId: jun.user.id } });
+    await mina.expect(204, 'muteUser', { path: { userId: jun.user.id } });
+    const all = await mina.expect(200, 'exportMe');
+    assert.deepEqual(all.account.map(({ id, email }) => [id, email]), [[mina.user.id, mina.user.email]]);
+    assert.equal(all.account[0].hasPassword, true);
+    assert.deepEqual(all.playlists.map(({ title }) => title), ['목록 0 "\\<', '목록 1 "\\<', '목록 2 "\\<']);
+    assert.deepEqual([all.followings.length, all.followers.length, all.mutes.length, all.reviews.length, all.sessions.length], [1, 0, 1, 0, 1]);
+    assert.doesNotMatch(JSON.stringify(all), /\$2[aby]\$|[Hh]ash"/);
+});

@@ -76,7 +76,6 @@ static void sub_ends(struct sub *sub, enum presence_leave how) {
     while (*at != sub) at = &(*at)->next;
     *at = sub->next;
     s->sub_count--;
-    if (s->joining == sub) s->joining = NULL;
     if (sub->call) pg_cancel(sub->call);
     if (sub->history) presence_chat_history_cancel(sub->history);
     if (sub->watch) presence_leave(sub->watch, how);
@@ -125,14 +124,11 @@ static bool settled(struct sub *sub, enum rc rc, bool allowed) {
 
 static void joined(void *context, enum rc rc, struct str own) {
     struct sub *sub = context;
-    struct stomp *s = sub->stomp;
+    if (rc != RC_OK) presence_leave(sub->watch, PRESENCE_LEFT);
     if (rc != RC_OK) sub->watch = NULL;
-    s->joining = NULL;
-    if (settled(sub, rc, true)) {
-        if (own.ptr) send_body(sub, uuid_v7(), own);
-        in_force(sub);
-    }
-    stomp_go_on(s);
+    if (!settled(sub, rc, true)) return;
+    if (own.len > 0) send_body(sub, uuid_v7(), own);
+    in_force(sub);
 }
 
 static void start_watch(struct sub *sub) {
@@ -267,7 +263,6 @@ void stomp_subscribe(struct stomp *s, const struct stomp_frame *frame) {
     sub->next = s->subs;
     s->subs = sub;
     s->sub_count++;
-    if (kind == TOPIC_KIND_WATCH) s->joining = sub;
     start(sub);
 }
 

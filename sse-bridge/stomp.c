@@ -11,7 +11,7 @@ enum {
     CONNECT_MS = 15000,             /* from the opening of the channel to CONNECT */
     HOLD_MS = 60000,                /* longest wait for PostgreSQL; no ERROR then, upon which clients would give up */
     AGAIN_MS = 500,                 /* between attempts to ask it */
-    WAITING_BYTES_MAX = 128 * 1024, /* of frames behind one that takes time */
+    WAITING_BYTES_MAX = 128 * 1024, /* of a frame that is not complete, or of those behind CONNECT */
     LOST_BEATS = 3,                 /* a client that was not heard for so many beats is lost */
 };
 
@@ -149,6 +149,7 @@ static void no_connect(struct timer *t) {
 }
 
 static void identified(void *context, enum rc rc, const struct identity *who);
+static void go_on(struct stomp *s);
 
 static void identify(struct stomp *s) {
     s->identify = people_identify(stomp_bridge(s), buf_str(&s->token), identified, s);
@@ -175,7 +176,7 @@ static void let_in(struct stomp *s, const struct identity *who) {
     buf_fini(&out);
     metric_add(metric_one(&connected), 1);
     set_beat(s);
-    stomp_go_on(s);
+    go_on(s);
 }
 
 static void identified(void *context, enum rc rc, const struct identity *who) {
@@ -279,16 +280,11 @@ static void broken(struct stomp *s, enum stomp_event event, const struct stomp_f
     }
 }
 
-/* A frame that takes time keeps what is behind it waiting, so that a SEND finds its room joined. */
-static bool may_read(const struct stomp *s) {
-    return s->state == STOMP_WAITING || (s->state == STOMP_CONNECTED && !s->joining);
-}
-
-/* Gives how many bytes are done with. */
+/* Gives how many bytes are done with. What comes behind CONNECT waits until it has been answered. */
 static size_t read_frames(struct stomp *s, char *data, size_t len) {
     struct stomp_frame frame;
     size_t done = 0;
-    while (may_read(s)) {
+    while (s->state == STOMP_WAITING || s->state == STOMP_CONNECTED) {
         enum stomp_event event = stomp_read(&s->reader, &limits, s->version, data + done, len - done, &frame);
         if (event == STOMP_MORE) break;
         done += frame.used;
@@ -298,7 +294,8 @@ static size_t read_frames(struct stomp *s, char *data, size_t len) {
     return done;
 }
 
-void stomp_go_on(struct stomp *s) {
+/* Reads what has waited. */
+static void go_on(struct stomp *s) {
     if (s->in.len == 0) return;
     size_t done = read_frames(s, s->in.ptr, s->in.len);
     if (done == 0) return;
@@ -329,7 +326,7 @@ void stomp_input(struct channel *ch, char *text, size_t len) {
         return;
     }
     buf_add(&s->in, str_from(text + done, len - done));
-    if (waiting) stomp_go_on(s);
+    if (waiting) go_on(s);
 }
 
 void stomp_closed(struct channel *ch, bool was_lost) {

@@ -22,7 +22,6 @@ struct stomp {
     uint8_t sub_count;
     bool leaves; /* on purpose: DISCONNECT, or its session has ended */
     struct sub *subs;
-    struct sub *joining; /* frames behind it wait until it has been in a room, or cannot be */
     struct sending *sendings;
     struct identify *identify;
     struct stomp_beat beat;
@@ -38,8 +37,6 @@ static inline struct bridge *stomp_bridge(const struct stomp *s) {
 }
 /* A message to the client; `rest` may be NULL. */
 void stomp_transmit(struct stomp *s, struct str head, struct shared_text *rest);
-/* Reads what has waited. */
-void stomp_go_on(struct stomp *s);
 
 /* Why a frame was not carried out. */
 enum stomp_refusal {

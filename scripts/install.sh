@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that MOPL needs, only those that are missing.
-# usage: scripts/install.sh run|test|kafka|monitoring   run: build and serve it; test: also what its tests and checks use;
-#        kafka: a private broker; monitoring: Prometheus, its Pushgateway and exporters
+# usage: scripts/install.sh run|test|bench|kafka|monitoring   run: build and serve it; test: also what its tests and checks use;
+#        bench: also what its benchmarks use; kafka: a private broker; monitoring: Prometheus, its Pushgateway and exporters
 # Runs as root or by sudo. The packages' own daemons are neither started nor enabled: MOPL starts private ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,6 +17,7 @@ test_packages=(
   libcriterion-dev clang clang-tidy clang-format cppcheck libclang-rt-14-dev shellcheck        # unit tests, analysis
   chromium jq wrk python3 git postgresql-contrib                                               # through the front server
 )
+bench_packages=(nginx libnginx-mod-nchan)  # nchan, which the bridge is measured beside
 kafka_packages=(default-jre-headless maven)
 monitoring_packages=(
   prometheus prometheus-pushgateway prometheus-node-exporter prometheus-postgres-exporter prometheus-redis-exporter
@@ -27,13 +28,14 @@ usage() { sed -n '2,5s/^# //p' "$0"; }
 case "${1:-}" in
   run) wanted=("${run_packages[@]}") ;;
   test) wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${monitoring_packages[@]}") ;;
+  bench) wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${bench_packages[@]}") ;;
   monitoring) wanted=("${monitoring_packages[@]}") ;;
   kafka) wanted=("${kafka_packages[@]}") ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac
 
-if [ "$1" = test ]; then  # a Node.js from elsewhere serves as well; Debian's own comes in pieces
+if [ "$1" = test ] || [ "$1" = bench ]; then  # a Node.js from elsewhere serves as well; Debian's own comes in pieces
   major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p' || true)
   [ "${major:-0}" -ge 18 ] || wanted+=(nodejs)
   command -v npm >/dev/null || wanted+=(npm)
@@ -73,7 +75,7 @@ if [ ! -e "$cluster" ]; then
   printf '# Written by MOPL, which runs a private server of its own: no cluster is made for the whole machine.\ncreate_main_cluster = false\n' >"$cluster"
 fi
 quiet=()
-for unit in redis-server lighttpd prometheus prometheus-pushgateway prometheus-{node,postgres,redis,elasticsearch}-exporter; do
+for unit in redis-server lighttpd nginx prometheus prometheus-pushgateway prometheus-{node,postgres,redis,elasticsearch}-exporter; do
   case " $* " in *" $unit "*) quiet+=("$unit") ;; esac
 done
 options=(-y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io)

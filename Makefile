@@ -20,10 +20,10 @@ LDFLAGS := $(LDFLAGS_$(MODE))
 LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -lexpat -Wl,--pop-state
 
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
-# endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME; the same of workers.
+# endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME; the same of workers and tools.
 RESPONDERS := $(foreach r,$(basename $(notdir $(wildcard endpoints/*.c))),$(if $(findstring -,$(r)),,$(r)))
 WORKERS := $(foreach w,$(basename $(notdir $(wildcard workers/*.c))),$(if $(findstring -,$(w)),,$(w)))
-TOOLS := $(basename $(notdir $(wildcard tools/*.c)))
+TOOLS := $(foreach t,$(basename $(notdir $(wildcard tools/*.c))),$(if $(findstring -,$(t:mopl-%=%)),,$(t)))
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(basename $(notdir $(wildcard tests/unit/*.c)))
 PROGRAMS := $(addprefix $(B)/bin/,$(RESPONDERS) $(WORKERS) $(TOOLS)) $(if $(wildcard batch/*.c),$(B)/bin/mopl-batch)
@@ -65,7 +65,7 @@ endef
 $(foreach w,$(WORKERS),$(eval $(call worker_rule,$(w))))
 
 define tool_rule
-$(B)/bin/$(1): $(B)/tools/$(1).o $(B)/libmopl.a
+$(B)/bin/$(1): $$(patsubst %.c,$(B)/%.o,$$(wildcard tools/$(1).c tools/$(1)-*.c)) $(B)/libmopl.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef

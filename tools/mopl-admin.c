@@ -1,5 +1,5 @@
-/* Administration from the command line: accounts, for the first administrator and for whoever locked themselves out; and events,
- * for dead letters and for a look at the bus. */
+/* Administration from the command line: accounts, for the first administrator and for whoever locked themselves out; events, for
+ * dead letters and for a look at the bus; live streams (mopl-admin-live.c). */
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,11 +9,10 @@
 
 #include "bus.h"
 #include "clock.h"
-#include "conf.h"
-#include "db.h"
 #include "dead_letter.h"
 #include "email.h"
 #include "log.h"
+#include "mopl-admin.h"
 #include "outbox.h"
 #include "password.h"
 #include "session.h"
@@ -29,22 +28,7 @@ enum {
     REDRIVE_PATIENCE_MS = 30000
 };
 
-struct admin {
-    struct arena arena;
-    struct conf conf;
-    struct db *db;
-    const struct command *command;
-    bool if_none;
-    struct str name;
-    struct str email;
-    struct str hash;
-    const char *topic;
-};
-
-static bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Says why on stderr; false, for `return complain(...)`. */
-static bool complain(const char *format, ...) {
+bool complain(const char *format, ...) {
     va_list args;
     va_start(args, format);
     fputs("mopl-admin: ", stderr);
@@ -54,7 +38,7 @@ static bool complain(const char *format, ...) {
     return false;
 }
 
-static bool told(enum rc rc) {
+bool told(enum rc rc) {
     if (rc) complain("the database refused (%s)", rc_exception_name(rc));
     return rc == RC_OK;
 }
@@ -297,7 +281,7 @@ static bool bus_status(struct admin *ad) {
     return good || complain("the bus does not answer");
 }
 
-enum argument { ARGUMENT_NONE, ARGUMENT_EMAIL, ARGUMENT_TOPIC };
+enum argument { ARGUMENT_NONE, ARGUMENT_EMAIL, ARGUMENT_TOPIC, ARGUMENT_USER, ARGUMENT_USER_OR_NONE };
 
 static const struct command {
     const char *name;
@@ -306,13 +290,19 @@ static const struct command {
 } commands[] = {{"create-admin", ARGUMENT_EMAIL, create_admin},
                 {"set-password", ARGUMENT_EMAIL, set_password},
                 {"redrive", ARGUMENT_TOPIC, redrive},
-                {"bus-status", ARGUMENT_NONE, bus_status}};
+                {"bus-status", ARGUMENT_NONE, bus_status},
+                {"connections", ARGUMENT_USER_OR_NONE, list_connections},
+                {"rooms", ARGUMENT_NONE, list_rooms},
+                {"close-user", ARGUMENT_USER, close_user}};
 
 static void usage(FILE *out) {
     fputs("usage: mopl-admin create-admin [--if-none] [--name NAME] EMAIL\n"
           "       mopl-admin set-password EMAIL\n"
           "       mopl-admin redrive TOPIC\n"
           "       mopl-admin bus-status\n"
+          "       mopl-admin connections [USER]\n"
+          "       mopl-admin rooms\n"
+          "       mopl-admin close-user USER\n"
           "create-admin makes an account with the role of administrator, or gives that role to the account there is (and unlocks "
           "it).\n"
           "The password of a new account is MOPL_ADMIN_PASSWORD of the environment, else a line of standard input.\n"
@@ -321,6 +311,9 @@ static void usage(FILE *out) {
           "set-password reads the new password from standard input and ends the account's sessions.\n"
           "redrive puts the dead letters of TOPIC (mopl.domain-events and the like) back as the events they were.\n"
           "bus-status tells how many events wait to be published and how far each group of consumers is behind.\n"
+          "connections lists who is connected to the real-time bridges, or the streams of USER (an id or an e-mail address); rooms "
+          "lists\n"
+          "what is being watched. close-user ends the streams of USER; his client will come back unless the account is locked.\n"
           "Exit status: 0 done (or nothing to do), 1 failed or refused, 2 bad usage or settings.\n",
           out);
 }
@@ -338,6 +331,12 @@ static bool take_email(struct admin *ad, struct str text) {
     return email_valid(ad->email);
 }
 
+static bool take_user(struct admin *ad, struct str text) {
+    struct uuid id;
+    ad->user = text;
+    return uuid_parse(text, &id) || take_email(ad, text);
+}
+
 static bool take_topic(struct admin *ad, const char *text) {
     for (const char *const *topic = outbox_topics; *topic; topic++) {
         if (strcmp(*topic, text) == 0) ad->topic = *topic;
@@ -349,7 +348,9 @@ static bool take_topic(struct admin *ad, const char *text) {
 static bool take_argument(struct admin *ad, char **rest) {
     enum argument wanted = ad->command->argument;
     if (wanted == ARGUMENT_NONE) return !rest[0];
+    if (wanted == ARGUMENT_USER_OR_NONE && !rest[0]) return true;
     if (!rest[0] || rest[1]) return false;
+    if (wanted == ARGUMENT_USER || wanted == ARGUMENT_USER_OR_NONE) return take_user(ad, str_of(rest[0]));
     return wanted == ARGUMENT_EMAIL ? take_email(ad, str_of(rest[0])) : take_topic(ad, rest[0]);
 }
 

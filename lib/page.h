@@ -13,18 +13,25 @@ struct page_sort {
     enum page_key key;
 };
 
-struct page {
-    int limit; /* 1 to 100 */
-    bool descending;
-    int sort; /* index into the sorts given */
-    const struct page_sort *sorts;
-    bool continued; /* a cursor was given */
+/* A place in a list: the sort key and the id of a row. */
+struct page_place {
     union {
         int64_t i64; /* PAGE_I64, PAGE_BOOL, PAGE_TIME in microseconds */
         double f64;
     } value;
     struct str text; /* PAGE_TEXT */
-    struct uuid after;
+    struct uuid id;
+};
+
+enum { PAGE_LIMIT_MAX = 100 };
+
+struct page {
+    int limit; /* 1 to PAGE_LIMIT_MAX */
+    bool descending;
+    int sort; /* index into the sorts given */
+    const struct page_sort *sorts;
+    bool continued; /* a cursor was given: the page begins behind this place */
+    struct page_place after;
 };
 
 /* limit, sortBy and sortDirection are required; cursor, if any, must come from a page of the same sort and direction; idAfter, if
@@ -56,5 +63,7 @@ void page_write(struct req *r, const struct page *page, const struct db_rows *ro
 void page_begin(struct req *r);
 void page_end(struct req *r, const struct page *page, bool has_next, const struct db_rows *rows, int last_row,
               struct page_columns columns, int64_t total);
+/* The same for pages whose order is not the rows' own: the place where the page ended, or NULL if it is the last one. */
+void page_end_at(struct req *r, const struct page *page, const struct page_place *last, int64_t total);
 
 #endif

@@ -81,7 +81,7 @@ static int cursor_error(const char *sort, const char *direction, const char *tex
 
 Test(page, foreign_and_broken_cursors_are_refused) {
     cr_assert_eq(CURSOR("rate", "1|rate|D|" ID "|2.5"), -1);
-    cr_assert_eq(page.value.f64, 2.5);
+    cr_assert_eq(page.after.value.f64, 2.5);
     cr_assert(page.continued);
     cr_assert_eq(CURSOR("createdAt", "1|rate|D|" ID "|2"), (int)MSG_BAD_CURSOR);
     cr_assert_eq(cursor_error("rate", "ASCENDING", "1|rate|D|" ID "|2", sizeof "1|rate|D|" ID "|2" - 1), (int)MSG_BAD_CURSOR);
@@ -108,7 +108,7 @@ Test(page, foreign_and_broken_cursors_are_refused) {
     cr_assert_eq(CURSOR("name", "1|name|D|" ID "|a\0b"), (int)MSG_BAD_CURSOR);
     cr_assert_eq(CURSOR("name", "1|name|D|" ID "|"), -1);
     cr_assert_eq(CURSOR("name", "1|name|D|" ID "|a|b||"), -1);
-    assert_str(page.text, STR("a|b||"));
+    assert_str(page.after.text, STR("a|b||"));
 }
 
 Test(page, cursors_that_are_no_base64url_or_too_long) {
@@ -133,9 +133,9 @@ Test(page, id_after) {
     cr_assert(uuid_parse(STR(OTHER_ID), &other));
     parse(arena_printf(&f.arena, "%s&idAfter=" OTHER_ID, start));
     cr_assert_eq(req_check(&f.r), RC_OK);
-    cr_assert(uuid_eq(page.after, other));
+    cr_assert(uuid_eq(page.after.id, other));
     parse(start);
-    cr_assert_not(uuid_eq(page.after, other));
+    cr_assert_not(uuid_eq(page.after.id, other));
     parse(arena_printf(&f.arena, "%s&idAfter=x", start));
     cr_assert_eq(fixture_error(&f, "idAfter"), (int)MSG_NOT_UUID);
     parse("limit=5&sortBy=rate&sortDirection=DESCENDING&idAfter=" OTHER_ID);

@@ -9,8 +9,9 @@
 
 enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20 };
 
-static const struct batch_job *const jobs[] = {&job_import_catalogue, &job_demo,         &job_fetch_tmdb,
-                                               &job_fetch_sports,     &job_purge_outbox, &job_purge_accounts};
+static const struct batch_job *const jobs[] = {
+    &job_import_catalogue, &job_demo,         &job_fetch_tmdb,  &job_fetch_sports, &job_migrate_storage, &job_purge_notifications,
+    &job_purge_sessions,   &job_purge_outbox, &job_purge_files, &job_purge_accounts, &job_purge_runs,   &job_check_counters};
 enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
 
 struct options {

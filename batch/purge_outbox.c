@@ -1,13 +1,13 @@
 /* Removes events that nobody will ask for any more: from the outbox those published a day ago, from people's event logs what is
  * older than a stream may resume from. */
 
-#include "runner.h"
+#include "purge.h"
 
-enum { CHUNK_ROWS = 5000 };
+enum { CHUNK_ROWS = PURGE_CHUNK_ROWS };
 
 /* A part of the outbox in the order of positions. On the embedded bus the outbox is what consumers read: then an event stays until
  * every group that reads its topic has passed it, and a dead letter that was never put back for a month. */
-static struct db_stmt purge_rows = {
+static struct db_stmt purge_published = {
     "purge_outbox_rows",
     "WITH part AS MATERIALIZED (SELECT id, position, topic, created_at, created_at < now() - interval '1 day' AS old FROM outbox "
     "    WHERE position > $1::bigint AND position <= (SELECT published FROM outbox_progress) ORDER BY position LIMIT $2::bigint), "
@@ -42,24 +42,11 @@ static enum rc purge_outbox_chunk(void *context) {
     dbp_i64(&params, p->from);
     dbp_i64(&params, CHUNK_ROWS);
     dbp_bool(&params, *p->b->conf->kafka_brokers == '\0');
-    enum rc rc = db_exec(p->b->db, &p->b->chunk, DB_WRITE, &purge_rows, &params, &rows);
+    enum rc rc = db_exec(p->b->db, &p->b->chunk, DB_WRITE, &purge_published, &params, &rows);
     if (rc) return rc;
     p->next = db_i64(&rows, 0, 0);
     p->seen = db_i64(&rows, 0, 1);
     report_count(&p->b->report, "published", db_i64(&rows, 0, 2));
-    return RC_OK;
-}
-
-static enum rc purge_logs_chunk(void *context) {
-    struct purge *p = context;
-    struct db_params params;
-    struct db_rows rows;
-    dbp_init(&params);
-    dbp_i64(&params, CHUNK_ROWS);
-    enum rc rc = db_exec(p->b->db, &p->b->chunk, DB_WRITE, &purge_logs, &params, &rows);
-    if (rc) return rc;
-    p->seen = db_i64(&rows, 0, 0);
-    report_count(&p->b->report, "logged", p->seen);
     return RC_OK;
 }
 
@@ -72,13 +59,10 @@ static enum rc run(struct batch *b) {
         rc = batch_chunk(b, purge_outbox_chunk, &p, "outbox", CHUNK_ROWS);
         p.from = p.next;
     } while (rc == RC_OK && p.seen == CHUNK_ROWS);
-    do {
-        if (rc == RC_OK) rc = batch_chunk(b, purge_logs_chunk, &p, "logs", CHUNK_ROWS);
-    } while (rc == RC_OK && p.seen == CHUNK_ROWS);
-    return rc;
+    return rc == RC_OK ? purge_rows(b, &purge_logs, "logged") : rc;
 }
 
-static struct db_stmt *const statements[] = {&purge_rows, &purge_logs, NULL};
+static struct db_stmt *const statements[] = {&purge_published, &purge_logs, NULL};
 static const char *const counts[] = {"published", "logged", NULL};
 
 const struct batch_job job_purge_outbox = {

@@ -81,13 +81,19 @@ int batch_run(struct batch *b);
 /* Catches SIGTERM and SIGINT for that; true once one of them came. */
 bool batch_stopping(void);
 
-/* The jobs, each in the file of its name; the list that people see is in main.c. */
+/* The jobs, most in the file of their name; the list that people see is in main.c. */
 extern const struct batch_job job_import_catalogue;
 extern const struct batch_job job_demo;
 extern const struct batch_job job_purge_outbox;
 extern const struct batch_job job_purge_accounts;
 extern const struct batch_job job_fetch_tmdb;
 extern const struct batch_job job_fetch_sports;
+extern const struct batch_job job_migrate_storage;
+extern const struct batch_job job_purge_notifications;
+extern const struct batch_job job_purge_sessions;
+extern const struct batch_job job_purge_files;
+extern const struct batch_job job_purge_runs;
+extern const struct batch_job job_check_counters;
 
 /* Statements of the runner itself, for --check-sql; NULL-ended. */
 extern struct db_stmt *const batch_statements[];

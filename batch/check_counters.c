@@ -199,4 +199,5 @@ const struct batch_job job_check_counters = {
     .takes = TAKES_REPAIR,
     .run = run,
     .statements = statements,
+    .daily = batch_always,
 };

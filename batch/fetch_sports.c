@@ -108,6 +108,10 @@ static enum rc run(struct batch *b) {
     return rc;
 }
 
+static bool has_key(const struct conf *conf) {
+    return *conf->sport_key != '\0';
+}
+
 static const char *const counts[] = {COLLECT_COUNTS, "skipped", IMAGES_COUNTS, NULL};
 
 const struct batch_job job_fetch_sports = {
@@ -122,4 +126,5 @@ const struct batch_job job_fetch_sports = {
     .takes = TAKES_BASE | TAKES_DAYS | TAKES_NO_IMAGES,
     .run = run,
     .statements = images_statements,
+    .daily = has_key,
 };

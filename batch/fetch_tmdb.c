@@ -134,6 +134,10 @@ static enum rc run(struct batch *b) {
     return rc == RC_OK ? refused : rc;
 }
 
+static bool has_key(const struct conf *conf) {
+    return *conf->tmdb_token != '\0';
+}
+
 static const char *const counts[] = {COLLECT_COUNTS, "adult", "skipped", IMAGES_COUNTS, NULL};
 
 const struct batch_job job_fetch_tmdb = {
@@ -148,4 +152,5 @@ const struct batch_job job_fetch_tmdb = {
     .takes = TAKES_BASE | TAKES_PAGES | TAKES_NO_IMAGES,
     .run = run,
     .statements = images_statements,
+    .daily = has_key,
 };

@@ -7,12 +7,16 @@
 #include "log.h"
 #include "runner.h"
 
-enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20 };
+enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20, NAME_WIDTH = 19 };
 
-static const struct batch_job *const jobs[] = {
-    &job_import_catalogue, &job_demo,         &job_fetch_tmdb,  &job_fetch_sports, &job_migrate_storage, &job_purge_notifications,
-    &job_purge_sessions,   &job_purge_outbox, &job_purge_files, &job_purge_accounts, &job_purge_runs,   &job_check_counters};
-enum { JOB_COUNT = sizeof jobs / sizeof *jobs };
+const struct batch_job *const batch_jobs[] = {&job_import_catalogue,    &job_demo,
+                                              &job_fetch_tmdb,          &job_fetch_sports,
+                                              &job_purge_notifications, &job_purge_sessions,
+                                              &job_purge_outbox,        &job_purge_files,
+                                              &job_purge_accounts,      &job_purge_runs,
+                                              &job_check_counters,      &job_daily,
+                                              &job_migrate_storage,     NULL};
+enum { JOB_COUNT = sizeof batch_jobs / sizeof *batch_jobs - 1 };
 
 struct options {
     const struct batch_job *job;
@@ -49,7 +53,7 @@ static void usage(FILE *out) {
           "       mopl-batch status [JOB]\n"
           "Jobs (mopl-batch JOB --help tells more):\n",
           out);
-    for (size_t i = 0; i < JOB_COUNT; i++) fprintf(out, "  %-18s %s\n", jobs[i]->name, jobs[i]->help);
+    for (size_t i = 0; i < JOB_COUNT; i++) fprintf(out, "  %-19s %s\n", batch_jobs[i]->name, batch_jobs[i]->help);
     fputs("Options:\n"
           "  --dry-run    do everything, then roll it back\n"
           "  status       print the last run of each job, or the last ones of a job\n"
@@ -71,7 +75,7 @@ static void print_text(struct str text, int width) {
 }
 
 static void print_run(const char *name, const struct db_rows *rows, int row) {
-    print_text(str_of(name), 18);
+    print_text(str_of(name), NAME_WIDTH);
     print_text(db_text(rows, row, 0), 9);
     print_text(db_text(rows, row, 1), 20);
     printf("%8.*s  ", (int)db_text(rows, row, 2).len, db_text(rows, row, 2).ptr);
@@ -83,21 +87,21 @@ static void print_run(const char *name, const struct db_rows *rows, int row) {
 
 /* The last run of each job, or the last ones of one job. */
 static enum rc print_status(struct db *db, struct arena *a, const struct batch_job *only) {
-    printf("%-18s  %-9s  %-20s  %8s  %s\n", "JOB", "STATUS", "STARTED", "SECONDS", "COUNTS");
+    printf("%-19s  %-9s  %-20s  %8s  %s\n", "JOB", "STATUS", "STARTED", "SECONDS", "COUNTS");
     for (size_t i = 0; i < JOB_COUNT; i++) {
         struct db_params p;
         struct db_rows rows;
-        if (only && jobs[i] != only) continue;
+        if (only && batch_jobs[i] != only) continue;
         dbp_init(&p);
-        dbp_text(&p, str_of(jobs[i]->name));
+        dbp_text(&p, str_of(batch_jobs[i]->name));
         dbp_i64(&p, only ? HISTORY_RUNS : 1);
         enum rc rc = db_exec(db, a, DB_READ, &last_runs, &p, &rows);
         if (rc) return rc;
         if (rows.count == 0) {
-            print_text(str_of(jobs[i]->name), 18);
+            print_text(str_of(batch_jobs[i]->name), NAME_WIDTH);
             puts("never");
         }
-        for (int row = 0; row < rows.count; row++) print_run(jobs[i]->name, &rows, row);
+        for (int row = 0; row < rows.count; row++) print_run(batch_jobs[i]->name, &rows, row);
     }
     return RC_OK;
 }
@@ -108,7 +112,7 @@ static enum rc check_sql(struct db *db) {
     more = db_check(db, contents_statements);
     if (more) rc = more;
     for (size_t i = 0; i < JOB_COUNT; i++) {
-        more = db_check(db, jobs[i]->statements);
+        more = db_check(db, batch_jobs[i]->statements);
         if (more) rc = more;
     }
     return rc;
@@ -116,7 +120,7 @@ static enum rc check_sql(struct db *db) {
 
 static const struct batch_job *find_job(const char *name) {
     for (size_t i = 0; i < JOB_COUNT; i++)
-        if (strcmp(jobs[i]->name, name) == 0) return jobs[i];
+        if (strcmp(batch_jobs[i]->name, name) == 0) return batch_jobs[i];
     return NULL;
 }
 

@@ -82,4 +82,5 @@ const struct batch_job job_purge_files = {
     .counts = counts,
     .run = run,
     .statements = statements,
+    .daily = batch_always,
 };

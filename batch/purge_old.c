@@ -29,6 +29,7 @@ const struct batch_job job_purge_notifications = {
     .counts = notification_counts,
     .run = purge_notifications,
     .statements = notification_statements,
+    .daily = batch_always,
 };
 
 /* Refresh tokens go with their session. A day more, and a week more: whoever looks into what happened finds them. */
@@ -59,6 +60,7 @@ const struct batch_job job_purge_sessions = {
     .counts = session_counts,
     .run = purge_sessions,
     .statements = session_statements,
+    .daily = batch_always,
 };
 
 /* The last run of each job stays, however old. */
@@ -84,4 +86,5 @@ const struct batch_job job_purge_runs = {
     .counts = run_counts,
     .run = purge_runs,
     .statements = run_statements,
+    .daily = batch_always,
 };

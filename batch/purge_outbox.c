@@ -69,9 +69,9 @@ const struct batch_job job_purge_outbox = {
     .name = "purge-outbox",
     .help = "removes events published a day ago and event logs of a week ago",
     .details = "Events that a consumer of the embedded bus has still to read stay, and dead letters for 30 days unless they were "
-               "put back.\n"
-               "Run it daily.\n",
+               "put back.\n",
     .counts = counts,
     .run = run,
     .statements = statements,
+    .daily = batch_always,
 };

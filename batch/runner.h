@@ -37,8 +37,12 @@ struct batch_job {
     const char *const *counts; /* what it counts, in the order shown; NULL-ended */
     unsigned takes;            /* bits of enum batch_takes */
     enum rc (*run)(struct batch *b);
-    struct db_stmt *const *statements; /* for --check-sql; NULL-ended */
+    struct db_stmt *const *statements;      /* for --check-sql; NULL-ended */
+    bool (*daily)(const struct conf *conf); /* whether the job daily runs it; NULL: never */
 };
+
+/* For `daily` above. */
+bool batch_always(const struct conf *conf);
 
 /* One run. Fields are read by jobs, written by the runner. */
 struct batch {
@@ -81,7 +85,7 @@ int batch_run(struct batch *b);
 /* Catches SIGTERM and SIGINT for that; true once one of them came. */
 bool batch_stopping(void);
 
-/* The jobs, most in the file of their name; the list that people see is in main.c. */
+/* The jobs, most in the file of their name */
 extern const struct batch_job job_import_catalogue;
 extern const struct batch_job job_demo;
 extern const struct batch_job job_purge_outbox;
@@ -94,6 +98,10 @@ extern const struct batch_job job_purge_sessions;
 extern const struct batch_job job_purge_files;
 extern const struct batch_job job_purge_runs;
 extern const struct batch_job job_check_counters;
+extern const struct batch_job job_daily;
+
+/* All of them, in the order in which people see them and the job daily runs them; NULL-ended. In main.c. */
+extern const struct batch_job *const batch_jobs[];
 
 /* Statements of the runner itself, for --check-sql; NULL-ended. */
 extern struct db_stmt *const batch_statements[];

@@ -391,7 +391,7 @@ Test(batch, usage) {
     assert_code(batch("fetch-tmdb", "--base", "127.0.0.1", NULL), 2);
     assert_code(batch("fetch-tmdb", "--pages", "501", NULL), 2);
     assert_code(batch("status", "frobnicate", NULL, NULL), 2);
-    assert_says(batch("status", "demo", NULL, NULL).out, "demo                never");
+    assert_says(batch("status", "demo", NULL, NULL).out, "demo                 never");
     r = batch("--help", NULL, NULL, NULL);
     assert_code(r, 0);
     assert_says(r.out, "import-catalogue");
@@ -401,7 +401,7 @@ Test(batch, usage) {
     assert_code(batch("--check-sql", NULL, NULL, NULL), 0);
     r = batch("--status", NULL, NULL, NULL);
     assert_code(r, 0);
-    assert_says(r.out, "demo                never");
+    assert_says(r.out, "demo                 never");
     cr_assert(str_eq(batch("status", NULL, NULL, NULL).out, r.out));
     environment[0] = "MOPL_DATABASE_URL=postgresql:///x?host=/no/such/folder";
     r = batch("demo", NULL, NULL, NULL);

@@ -121,10 +121,12 @@ $(B)/tests/bus/%: $(B)/tests/bus/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 $(B)/tests/bus/test_bridge_%: $(B)/tests/bus/test_bridge_%.o $(SUPPORT_OBJ) $(B)/libbridge.a $(B)/libmopl.a
 	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) -lev $(LIBS)
 
-.PHONY: bus kafka
+.PHONY: bus kafka s3
 bus: kafka $(addprefix $(B)/tests/bus/,$(BUS)) ## compile the tests that need Kafka, and fetch its broker
 kafka:
 	@scripts/kafka.sh install
+s3:
+	@scripts/s3.sh install
 
 INTEGRATION := $(basename $(notdir $(wildcard tests/integration/test_*.c)))
 $(B)/tests/integration/%: $(B)/tests/integration/%.o $(B)/tests/integration/api.o $(B)/libmopl.a
@@ -141,7 +143,7 @@ $(CLIENT_MODULES): tests/clients/package-lock.json
 
 .PHONY: test check san
 test: deps-test ## every test, on a fresh machine too; ends with one line "N passed, N failed"
-	@$(MAKE) --silent -j$$(nproc) build unit bus integration viewer $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build unit bus s3 integration viewer $(CLIENT_MODULES)
 	@tests/run.sh
 check: ## the fast part: unit and integration tests of what is built here
 	@$(MAKE) --silent -j$$(nproc) build unit integration

@@ -15,6 +15,7 @@
 #include "redis.h"
 #include "responder.h"
 #include "session.h"
+#include "storage.h"
 
 enum { FORM_FIELD_BYTES_MAX = 1024, SIGN_IN_TRIES = 3 };
 
@@ -285,16 +286,18 @@ static enum rc health(struct req *r) {
     const struct str ping = STR("PING");
     enum rc database = db_ping(r->app->db);
     enum rc redis = redis_command(r->app->redis, r->arena, &ping, 1, NULL);
+    enum rc storage = storage_ping(r->app->storage);
     r->status = database == RC_OK ? 200 : 503;
     jw_object(r->out);
     if (database != RC_OK) write_unavailable(r);
     jw_key(r->out, "status");
-    jw_str(r->out, database != RC_OK ? STR("DOWN") : redis != RC_OK ? STR("DEGRADED") : STR("UP"));
+    jw_str(r->out, database != RC_OK ? STR("DOWN") : redis != RC_OK || storage != RC_OK ? STR("DEGRADED") : STR("UP"));
     if (is_local(r)) {
         jw_key(r->out, "parts");
         jw_object(r->out);
         write_part(r->out, STR("database"), database);
         write_part(r->out, STR("redis"), redis);
+        write_part(r->out, STR("storage"), storage);
         jw_object_end(r->out);
     }
     jw_object_end(r->out);

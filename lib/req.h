@@ -53,6 +53,7 @@ struct req {
     struct str path; /* of REQUEST_URI, not decoded, without the query */
     struct http_params query;
     struct uuid path_ids[REQ_PATH_PARAMS_MAX]; /* the {names} of the route, in order */
+    struct str path_rest;                      /* of its {+name}, not decoded */
     struct caller caller;
     enum lang lang;
     struct str id;      /* request id: X-Request-Id if sane, else made here */

@@ -18,6 +18,7 @@ struct path_match {
     struct str names[REQ_PATH_PARAMS_MAX];
     struct str values[REQ_PATH_PARAMS_MAX];
     size_t count;
+    struct str rest; /* what stands in place of a "{+name}"; absent: the pattern has none */
 };
 
 /* One segment "{name}" or "{name}.svg". */
@@ -34,7 +35,12 @@ static bool match_name(struct str want, struct str have, struct path_match *m) {
 
 static bool match_path(struct str pattern, struct str path, struct path_match *m) {
     m->count = 0;
+    m->rest = (struct str){0};
     while (pattern.ptr && path.ptr) {
+        if (str_starts(pattern, STR("{+"))) {
+            m->rest = path;
+            return path.len > 0;
+        }
         struct str want = str_cut(&pattern, '/'), have = str_cut(&path, '/');
         bool same = want.len > 0 && want.ptr[0] == '{' ? match_name(want, have, m) : str_eq(want, have);
         if (!same) return false;
@@ -147,6 +153,7 @@ static enum rc check_body(struct req *r, const struct route *route, int64_t *byt
 }
 
 static enum rc check_input(struct req *r, const struct path_match *m) {
+    r->path_rest = m->rest;
     for (size_t i = 0; i < m->count; i++) {
         struct str text;
         if (!http_segment_decode(r->arena, m->values[i], &text) || !uuid_parse(text, &r->path_ids[i])) {

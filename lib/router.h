@@ -21,7 +21,8 @@ enum route_flags {
 
 struct route {
     enum http_method method;
-    const char *pattern; /* "/api/reviews/{reviewId}": a name in braces is a UUID segment (also "{name}.svg"), named so in errors */
+    const char *pattern; /* "/api/reviews/{reviewId}": a name in braces is a UUID segment (also "{name}.svg"), named so in errors;
+                          * "{+name}" at the end takes the rest of the path, one character or more, as it is (r->path_rest) */
     enum route_auth auth;
     unsigned flags;
     int success; /* HTTP status of RC_OK when the handler set none; 204 sends no body */

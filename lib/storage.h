@@ -29,6 +29,9 @@ MUST_CHECK enum rc storage_put(struct storage *s, struct str key, struct str byt
 MUST_CHECK enum rc storage_get(struct storage *s, struct arena *a, struct str key, size_t max_bytes, struct str *bytes);
 /* RC_OK also if it is gone already. */
 MUST_CHECK enum rc storage_delete(struct storage *s, struct str key);
+/* RC_UNAVAILABLE if the bucket does not answer; asked anew at most every few seconds, and never for long. Files are always there.
+ */
+MUST_CHECK enum rc storage_ping(struct storage *s);
 /* Media type of a key by its extension; "application/octet-stream" of an unknown one. */
 const char *storage_media_type(struct str key);
 /* Address for clients: "/api/files/KEY"; in the arena. */

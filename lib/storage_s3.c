@@ -5,11 +5,21 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "hex.h"
 #include "mem.h"
 #include "storage_engine.h"
 
-enum { TRIES = 3, FIRST_PAUSE_MS = 100, PAUSE_FACTOR = 4, CONNECT_MS = 3000, CALL_MS = 30000, SAID_MAX_BYTES = 4 << 20 };
+enum {
+    TRIES = 3,
+    FIRST_PAUSE_MS = 100,
+    PAUSE_FACTOR = 4,
+    CONNECT_MS = 3000,
+    CALL_MS = 30000,
+    PING_MS = 2000,
+    PING_EVERY_MS = 5000,
+    SAID_MAX_BYTES = 4 << 20
+};
 
 #define HASH_HEADER "x-amz-content-sha256"
 #define OWN_HASH_HEADER "x-amz-meta-sha256"
@@ -18,7 +28,9 @@ struct s3 {
     struct storage storage;
     struct http_client *client;
     struct http_signing signing;
-    char *base; /* address of the bucket, without a slash at the end */
+    char *base;        /* address of the bucket, without a slash at the end */
+    int64_t pinged_ms; /* monotonic; 0: never */
+    enum rc ping;
 };
 
 static struct s3 *s3_of(struct storage *s) {
@@ -168,6 +180,24 @@ enum rc storage_s3_query(struct storage *s, struct arena *a, const char *query, 
     make_call(s3_of(s), a, HTTP_GET, arena_printf(a, "/?%s", query), (struct str){0}, &call);
     enum rc rc = call_s3(s3_of(s), a, &call, answer);
     return rc == RC_OK && answer->status == 200 ? RC_OK : failed("list", rc, answer);
+}
+
+enum rc storage_ping(struct storage *s) {
+    struct s3 *s3 = s3_of(s);
+    if (s->engine != &storage_s3) return RC_OK;
+    int64_t now_ms = clock_mono_ms();
+    if (s3->pinged_ms && now_ms - s3->pinged_ms < PING_EVERY_MS) return s3->ping;
+    struct arena a;
+    struct http_call call;
+    struct http_answer answer;
+    arena_init(&a);
+    make_call(s3, &a, HTTP_GET, "/?list-type=2&max-keys=1", (struct str){0}, &call);
+    call.connect_timeout_ms = call.timeout_ms = PING_MS;
+    enum rc rc = http_client_call(s3->client, &a, &call, &answer);
+    s3->ping = rc == RC_OK && answer.status == 200 ? RC_OK : failed("ping", rc, &answer);
+    s3->pinged_ms = now_ms;
+    arena_fini(&a);
+    return s3->ping;
 }
 
 const struct storage_engine storage_s3 = {s3_close, s3_put, s3_get, s3_delete};

@@ -7,6 +7,8 @@ pg_bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 responder_names() {
   local file
   for file in "$bin"/*; do
+    # Pictures are files unless there is a bucket.
+    [ "${file##*/}" != files ] || [ -n "${MOPL_S3_BUCKET:-}" ] || [ -e "$run/files.pid" ] || continue
     if [ -x "$file" ] && [[ ${file##*/} != mopl-* ]] && ! is_worker "${file##*/}"; then echo "${file##*/}"; fi
   done
 }
@@ -170,7 +172,7 @@ answers() {  # RESPONDERS
   local name urls=()
   for name; do
     case "$name" in
-      lighttpd) ;;
+      lighttpd | files) ;;  # a bucket that is away keeps nothing from starting
       auth) urls+=(-o /dev/null "$address/api/health") ;;
       metrics) local_metrics >/dev/null || return 1 ;;
       oauth) urls+=(-o /dev/null "$address/login/oauth2/none") ;;
@@ -203,6 +205,7 @@ var.listen = "${MOPL_LISTEN}"
 var.port = $MOPL_PORT
 var.max_fds = $max_fds
 var.max_connections = $((max_fds / 3))
+var.no_file = "$([ -n "$MOPL_S3_BUCKET" ] && echo /api/stored || echo /api/gone)"
 var.max_upload_kb = $((MOPL_UPLOAD_MAX_BYTES / 1024 + 2048))
 var.hsts = ( $hsts )
 var.site_csp = "default-src 'self'; script-src 'self'$(script_hashes "$web_root/index.html"); style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

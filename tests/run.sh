@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
-# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients faults docs (all unless named)
+# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients batch faults docs (all unless named)
 #   --san         the programs of build/san; each report of a sanitizer counts as a failure
 #   --no-browser  leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
@@ -14,11 +14,11 @@ for argument; do
   case "$argument" in
     --san) mode=san ;;
     --no-browser) browser=no ;;
-    unit | bus | sql | integration | clients | faults | docs) suites+=("$argument") ;;
+    unit | bus | sql | integration | clients | batch | faults | docs) suites+=("$argument") ;;
     *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients faults docs)
+[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch faults docs)
 
 # The caller's own instance has nothing to do with the one under test.
 for name in "${!MOPL_@}"; do unset "$name"; done
@@ -166,6 +166,13 @@ if wanted sql || wanted integration || wanted clients; then
   judge logs "$status" $((status == 0)) 0 "$work/log"
   errors=$(cat "$MOPL_DATA"/logs/*.log 2>/dev/null | grep -c '"level":"error"' || true)
   if [ "$failed" -gt 0 ] && [ "$errors" -gt 0 ]; then grep -h '"level":"error"' "$MOPL_DATA"/logs/*.log | tail -n 20; fi
+fi
+
+# Jobs with the sources and the storage that they work with, in instances of their own.
+if wanted batch && [ "$mode" = release ]; then
+  for source in tests/batch/*.test.js; do
+    node_test "batch/$(basename "$source" .test.js)" "$source"
+  done
 fi
 
 # Instances of their own, which have much to endure; as with the documents, what is released.

@@ -201,9 +201,9 @@ static const char *const counts[] = {"accounts",      "reviews",       "playlist
 const struct batch_job job_purge_accounts = {
     .name = "purge-accounts",
     .help = "deletes accounts whose time to come back is over, with all that is theirs",
-    .details = "An account is due MOPL_DELETION_DAYS after its owner asked for it. The last administrator stays.\n"
-               "Run it daily.\n",
+    .details = "An account is due MOPL_DELETION_DAYS after its owner asked for it. The last administrator stays.\n",
     .counts = counts,
     .run = run,
     .statements = statements,
+    .daily = batch_always,
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that MOPL needs, only those that are missing.
-# usage: scripts/install.sh run|test|bench|kafka|monitoring   run: build and serve it; test: also what its tests and checks use;
-#        bench: also what its benchmarks use; kafka: a private broker; monitoring: Prometheus, its Pushgateway and exporters
+# usage: scripts/install.sh run|test|bench|kafka|search|monitoring   run: build and serve it; test: also what its tests and checks use;
+#        bench: also what its benchmarks use; kafka, search: a private broker or search engine; monitoring: Prometheus and its exporters
 # Runs as root or by sudo. The packages' own daemons are neither started nor enabled: MOPL starts private ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 run_packages=(
   gcc libc6-dev make                                                                           # build
   libfcgi-dev libpq-dev libhiredis-dev libjson-c-dev libjwt-dev libcurl4-openssl-dev libssl-dev libcrypt-dev
-  libev-dev librdkafka-dev libexpat1-dev
+  libev-dev librdkafka-dev libexpat1-dev libunistring-dev
   postgresql-15 redis-server lighttpd lighttpd-mod-deflate spawn-fcgi multiwatch               # serve
   ca-certificates curl openssl procps util-linux python3-pip                                   # control, viewer
 )
@@ -23,14 +23,20 @@ monitoring_packages=(
   prometheus prometheus-pushgateway prometheus-node-exporter prometheus-postgres-exporter prometheus-redis-exporter
   prometheus-elasticsearch-exporter
 )
+search_packages=(default-jdk-headless maven)
 
 usage() { sed -n '2,5s/^# //p' "$0"; }
 case "${1:-}" in
   run) wanted=("${run_packages[@]}") ;;
-  test) wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${monitoring_packages[@]}") ;;
-  bench) wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${bench_packages[@]}") ;;
+  test)
+    wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${search_packages[@]}" "${monitoring_packages[@]}")
+    ;;
+  bench)
+    wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${search_packages[@]}" "${bench_packages[@]}")
+    ;;
   monitoring) wanted=("${monitoring_packages[@]}") ;;
   kafka) wanted=("${kafka_packages[@]}") ;;
+  search) wanted=("${search_packages[@]}") ;;
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac

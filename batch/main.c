@@ -9,13 +9,10 @@
 
 enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20, NAME_WIDTH = 19 };
 
-const struct batch_job *const batch_jobs[] = {&job_import_catalogue,    &job_demo,
-                                              &job_fetch_tmdb,          &job_fetch_sports,
-                                              &job_purge_notifications, &job_purge_sessions,
-                                              &job_purge_outbox,        &job_purge_files,
-                                              &job_purge_accounts,      &job_purge_runs,
-                                              &job_check_counters,      &job_daily,
-                                              &job_migrate_storage,     NULL};
+const struct batch_job *const batch_jobs[] = {
+    &job_import_catalogue, &job_demo,         &job_fetch_tmdb,      &job_fetch_sports,   &job_purge_notifications,
+    &job_purge_sessions,   &job_purge_outbox, &job_purge_files,     &job_purge_accounts, &job_purge_runs,
+    &job_check_counters,   &job_daily,        &job_migrate_storage, &job_reindex,        NULL};
 enum { JOB_COUNT = sizeof batch_jobs / sizeof *batch_jobs - 1 };
 
 struct options {
@@ -32,7 +29,8 @@ static const struct {
     const char *form;
 } job_options[] = {{'d', TAKES_DATA, " [--data FOLDER]"},    {'b', TAKES_BASE, " [--base URL]"},
                    {'p', TAKES_PAGES, " [--pages N]"},       {'y', TAKES_DAYS, " [--days N]"},
-                   {'i', TAKES_NO_IMAGES, " [--no-images]"}, {'r', TAKES_REPAIR, " [--repair]"}};
+                   {'i', TAKES_NO_IMAGES, " [--no-images]"}, {'r', TAKES_REPAIR, " [--repair]"},
+                   {'v', TAKES_VERIFY, " [--verify"},        {'m', TAKES_VERIFY, " | --if-missing]"}};
 enum { JOB_OPTION_COUNT = sizeof job_options / sizeof *job_options };
 
 /* A run that counts as running although nobody holds its job's lock was killed. */
@@ -165,6 +163,12 @@ static bool take_option(int c, struct options *o) {
     case 'r':
         of_job->repair = true;
         return true;
+    case 'v':
+        of_job->verify = true;
+        return true;
+    case 'm':
+        of_job->if_missing = true;
+        return true;
     default:
         return c == 'h';
     }
@@ -179,6 +183,8 @@ static int parse_arguments(int argc, char **argv, struct options *o) {
                                             {"days", required_argument, NULL, 'y'},
                                             {"no-images", no_argument, NULL, 'i'},
                                             {"repair", no_argument, NULL, 'r'},
+                                            {"verify", no_argument, NULL, 'v'},
+                                            {"if-missing", no_argument, NULL, 'm'},
                                             {"status", no_argument, NULL, 's'},
                                             {"check-sql", no_argument, NULL, 'c'},
                                             {"help", no_argument, NULL, 'h'},
@@ -202,6 +208,7 @@ static int parse_arguments(int argc, char **argv, struct options *o) {
     if (o->check_sql && o->job) good = false;
     if ((o->status || o->check_sql) && (o->of_job.dry_run || o->given)) good = false;
     if (o->given && (!o->job || (o->given & ~o->job->takes))) good = false;
+    if (o->of_job.verify && o->of_job.if_missing) good = false;
     if (!good) {
         usage(stderr);
         return BATCH_USAGE;

@@ -18,7 +18,15 @@ enum { BATCH_OK = 0, BATCH_FAILED = 1, BATCH_USAGE = 2, BATCH_LOCKED = 75 }; /* 
 struct batch;
 
 /* What a job may be told on its command line, beside --dry-run. */
-enum batch_takes { TAKES_DATA = 1, TAKES_BASE = 2, TAKES_PAGES = 4, TAKES_DAYS = 8, TAKES_NO_IMAGES = 16, TAKES_REPAIR = 32 };
+enum batch_takes {
+    TAKES_DATA = 1,
+    TAKES_BASE = 2,
+    TAKES_PAGES = 4,
+    TAKES_DAYS = 8,
+    TAKES_NO_IMAGES = 16,
+    TAKES_REPAIR = 32,
+    TAKES_VERIFY = 64
+};
 struct batch_options {
     const char *data; /* --data FOLDER, or NULL */
     const char *base; /* --base URL, or NULL: the settings' addresses */
@@ -26,6 +34,8 @@ struct batch_options {
     int64_t days;     /* --days N; -1: as the settings say */
     bool no_images;   /* --no-images */
     bool repair;      /* --repair */
+    bool verify;      /* --verify */
+    bool if_missing;  /* --if-missing */
     bool dry_run;     /* --dry-run */
 };
 
@@ -99,6 +109,7 @@ extern const struct batch_job job_purge_files;
 extern const struct batch_job job_purge_runs;
 extern const struct batch_job job_check_counters;
 extern const struct batch_job job_daily;
+extern const struct batch_job job_reindex;
 
 /* All of them, in the order in which people see them and the job daily runs them; NULL-ended. In main.c. */
 extern const struct batch_job *const batch_jobs[];

@@ -14,6 +14,7 @@
 #include "rate_limit.h"
 #include "redis.h"
 #include "responder.h"
+#include "search_index.h"
 #include "session.h"
 #include "storage.h"
 
@@ -287,17 +288,20 @@ static enum rc health(struct req *r) {
     enum rc database = db_ping(r->app->db);
     enum rc redis = redis_command(r->app->redis, r->arena, &ping, 1, NULL);
     enum rc storage = storage_ping(r->app->storage);
+    enum rc search = r->app->elastic ? search_index_health(r->app->elastic, r->arena) : RC_OK;
     r->status = database == RC_OK ? 200 : 503;
     jw_object(r->out);
     if (database != RC_OK) write_unavailable(r);
     jw_key(r->out, "status");
-    jw_str(r->out, database != RC_OK ? STR("DOWN") : redis != RC_OK || storage != RC_OK ? STR("DEGRADED") : STR("UP"));
+    bool whole = redis == RC_OK && storage == RC_OK && search == RC_OK;
+    jw_str(r->out, database != RC_OK ? STR("DOWN") : whole ? STR("UP") : STR("DEGRADED"));
     if (is_local(r)) {
         jw_key(r->out, "parts");
         jw_object(r->out);
         write_part(r->out, STR("database"), database);
         write_part(r->out, STR("redis"), redis);
         write_part(r->out, STR("storage"), storage);
+        if (r->app->elastic) write_part(r->out, STR("search"), search);
         jw_object_end(r->out);
     }
     jw_object_end(r->out);

@@ -9,12 +9,15 @@
 
 /* Queries */
 
-enum { COL_TOTAL, COL_CREATED, COL_CONTENT, COL_RATE = COL_CONTENT + 6, COL_WATCHERS = COL_CONTENT + 8 };
+enum { COL_TOTAL, COL_CREATED, COL_CONTENT, COL_RATE = COL_CONTENT + 6, COL_WATCHERS = COL_CONTENT + 8, COL_KEY };
 #define COLUMNS "c.created_at, " DTO_CONTENT_COLUMNS("c")
 
-enum { SORT_CREATED, SORT_WATCHERS, SORT_RATE, SORT_COUNT };
-static const struct page_sort SORTS[SORT_COUNT] = {{"createdAt", PAGE_TIME}, {"watcherCount", PAGE_I64}, {"rate", PAGE_F64}};
-static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_WATCHERS, COL_RATE};
+enum { SORT_CREATED, SORT_WATCHERS, SORT_RATE, SORT_RELEVANCE, SORT_COUNT }; /* the last for keywords only */
+static const struct page_sort SORTS[SORT_COUNT] = {
+    {"createdAt", PAGE_TIME}, {"watcherCount", PAGE_I64}, {"rate", PAGE_F64}, {"relevance", PAGE_I64}};
+static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_WATCHERS, COL_RATE, COL_KEY};
+/* Their fields in the search engine's index. */
+static const char *const SORT_FIELDS[SORT_COUNT] = {"created", "watchers", "rate", NULL};
 
 /* The total is read from the counters, the page from the index of its sort key; they meet in one statement, so that a page costs
  * one round trip and an empty one has its total, too. */
@@ -31,11 +34,12 @@ static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_WATCHERS, COL_RATE
  * change do not. */
 #define MATCH_SQL(CONDITION, KEY, MATCHES, TYPE, BEHIND, DIRECTION)                                         \
     "WITH m AS MATERIALIZED (SELECT " MATCHES " WHERE " CONDITION " AND s.type = ANY ($4::text[])) "        \
-    "SELECT t.total, " COLUMNS " FROM (SELECT count(*) AS total FROM m) t LEFT JOIN (" PAGE_OF(             \
+    "SELECT t.total, " COLUMNS ", p.key FROM (SELECT count(*) AS total FROM m) t LEFT JOIN (" PAGE_OF(      \
         "SELECT key, id FROM m WHERE (key, id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY key " DIRECTION \
         ", id " DIRECTION) ") p ON true LEFT JOIN contents c ON c.id = p.id ORDER BY p.key " DIRECTION ", p.id " DIRECTION
 #define IN_PLACE(KEY) "s." KEY " AS key, s.content_id AS id FROM content_search s"
 #define JOINED(KEY) "c." KEY " AS key, c.id FROM content_search s JOIN contents c ON c.id = s.content_id"
+#define SCORED(KEY) KEY " AS key, s.content_id AS id FROM content_search s"
 #define OF_KEYWORD(...) MATCH_SQL(SEARCH_KEYWORD("s", "5"), __VA_ARGS__)
 #define OF_TAGS(...) MATCH_SQL(SEARCH_TAGS("s", "5"), __VA_ARGS__)
 #define OF_BOTH(...) MATCH_SQL(SEARCH_KEYWORD("s", "5") " AND " SEARCH_TAGS("s", "6"), __VA_ARGS__)
@@ -47,17 +51,23 @@ static const int SORT_COLUMNS[SORT_COUNT] = {COL_CREATED, COL_WATCHERS, COL_RATE
             NAME "_desc", SQL(KEY, MATCHES(KEY), TYPE, "<", "DESC"), 0 \
         }                                                              \
     }
-#define LISTS(NAME, SQL)                                                                \
-    {                                                                                   \
-        PAIR("contents_" NAME "_created", SQL, "created_at", IN_PLACE, "timestamptz"),  \
-            PAIR("contents_" NAME "_watchers", SQL, "watcher_count", JOINED, "bigint"), \
-            PAIR("contents_" NAME "_rate", SQL, "average_rating", JOINED, "float8")     \
-    }
-static struct db_stmt of_all[SORT_COUNT][2] = LISTS("all", OF_ALL);
-static struct db_stmt of_type[SORT_COUNT][2] = LISTS("type", OF_TYPE);
-static struct db_stmt of_keyword[SORT_COUNT][2] = LISTS("keyword", OF_KEYWORD);
-static struct db_stmt of_tags[SORT_COUNT][2] = LISTS("tags", OF_TAGS);
-static struct db_stmt of_both[SORT_COUNT][2] = LISTS("both", OF_BOTH);
+#define LISTS(NAME, SQL)                                                            \
+    PAIR("contents_" NAME "_created", SQL, "created_at", IN_PLACE, "timestamptz"),  \
+        PAIR("contents_" NAME "_watchers", SQL, "watcher_count", JOINED, "bigint"), \
+        PAIR("contents_" NAME "_rate", SQL, "average_rating", JOINED, "float8")
+#define BY_RELEVANCE(NAME, SQL) PAIR("contents_" NAME "_relevance", SQL, SEARCH_RELEVANCE("s", "5"), SCORED, "bigint")
+static struct db_stmt of_all[SORT_COUNT][2] = {LISTS("all", OF_ALL)};
+static struct db_stmt of_type[SORT_COUNT][2] = {LISTS("type", OF_TYPE)};
+static struct db_stmt of_keyword[SORT_COUNT][2] = {LISTS("keyword", OF_KEYWORD), BY_RELEVANCE("keyword", OF_KEYWORD)};
+static struct db_stmt of_tags[SORT_COUNT][2] = {LISTS("tags", OF_TAGS)};
+static struct db_stmt of_both[SORT_COUNT][2] = {LISTS("both", OF_BOTH), BY_RELEVANCE("both", OF_BOTH)};
+
+/* What the search engine found, in its order. What was deleted since gives a row without a content. */
+static struct db_stmt of_found = {
+    "contents_found",
+    "SELECT h.n, " COLUMNS " FROM unnest($1::uuid[]) WITH ORDINALITY AS h (id, n) LEFT JOIN contents c ON c.id = h.id ORDER BY h.n",
+    0,
+};
 
 static struct db_stmt get_content = {
     "contents_get",
@@ -88,6 +98,7 @@ static enum rc parse_list(struct req *r, struct page *page, struct filter *f) {
     if (f->type.ptr && !content_type_known(f->type)) req_invalid(r, "typeEqual", MSG_NOT_ONE_OF, 0, 0);
     f->keyword = search_keyword(r, "keywordLike");
     f->tags = search_tags(r, "tagsIn");
+    if (page->sort == SORT_RELEVANCE && !f->keyword.ptr) req_invalid(r, "sortBy", MSG_NOT_ONE_OF, 0, 0);
     return req_check(r);
 }
 
@@ -108,13 +119,38 @@ static struct db_stmt (*choose(struct req *r, const struct filter *f, struct db_
     return !tagged ? of_keyword : f->keyword.ptr ? of_both : of_tags;
 }
 
+static enum rc list_found(struct req *r, const struct page *page, const struct search_hits *hits) {
+    struct db_params p;
+    struct db_rows rows;
+    int64_t gone = 0;
+    dbp_init(&p);
+    search_params(&p, r->arena, hits);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &of_found, &p, &rows);
+    if (rc != RC_OK) return rc;
+    page_begin(r);
+    for (int row = 0; row < rows.count && row < page->limit; row++) {
+        if (db_null(&rows, row, COL_CONTENT)) {
+            gone++;
+        } else {
+            write_content(r->out, &rows, row);
+        }
+    }
+    page_end_at(r, page, hits->count > (size_t)page->limit ? &hits->places[page->limit - 1] : NULL, hits->total - gone);
+    return RC_OK;
+}
+
 static enum rc list(struct req *r) {
     struct page page;
     struct filter f;
     struct db_params p;
     struct db_rows rows;
+    struct search_hits hits;
     enum rc rc = parse_list(r, &page, &f);
     if (rc != RC_OK) return rc;
+    if (f.keyword.ptr || f.tags.count > 0) {
+        struct search_query q = {SEARCH_CONTENTS, f.keyword, f.tags, f.type, NULL, SORT_FIELDS[page.sort]};
+        if (search_find(r->app->elastic, r->arena, &q, &page, &hits) == RC_OK) return list_found(r, &page, &hits);
+    }
     dbp_init(&p);
     page_params(&p, &page);
     struct db_stmt(*statements)[2] = choose(r, &f, &p);
@@ -137,9 +173,11 @@ static enum rc get(struct req *r) {
 }
 
 #define EACH(LISTS) &LISTS[0][0], &LISTS[0][1], &LISTS[1][0], &LISTS[1][1], &LISTS[2][0], &LISTS[2][1]
+#define RELEVANT(LISTS) &LISTS[SORT_RELEVANCE][0], &LISTS[SORT_RELEVANCE][1]
 static struct db_stmt *const STATEMENTS[] = {
-    EACH(of_all),          EACH(of_type),         EACH(of_keyword),      EACH(of_tags),         EACH(of_both), &get_content,
-    &contents_insert_stmt, &contents_update_stmt, &contents_delete_stmt, &contents_poster_stmt, NULL,
+    EACH(of_all),          EACH(of_type), EACH(of_keyword), EACH(of_tags),         EACH(of_both),         RELEVANT(of_keyword),
+    RELEVANT(of_both),     &of_found,     &get_content,     &contents_insert_stmt, &contents_update_stmt, &contents_delete_stmt,
+    &contents_poster_stmt, NULL,
 };
 
 static const struct route ROUTES[] = {

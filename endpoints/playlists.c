@@ -42,6 +42,8 @@ enum {
 enum { SORT_UPDATED, SORT_SUBSCRIBERS, SORT_COUNT };
 static const struct page_sort SORTS[SORT_COUNT] = {{"updatedAt", PAGE_TIME}, {"subscribeCount", PAGE_I64}};
 static const int SORT_COLUMNS[SORT_COUNT] = {COL_UPDATED, COL_SUBSCRIBERS};
+/* Their fields in the search engine's index. */
+static const char *const SORT_FIELDS[SORT_COUNT] = {"updated", "subscribers"};
 
 /* $4: the caller. The page comes off an index in its order. */
 #define LIST_SQL(TOTAL, FILTER, KEY, TYPE, BEHIND, DIRECTION)                                                      \
@@ -88,6 +90,15 @@ static struct db_stmt lists[FILTER_COUNT][SORT_COUNT][2] = {
     LISTS("ks", MATCH_SQL, OF_KEYWORD OF_SUBSCRIBER("6")),
     LISTS("os", MATCH_SQL, OF_SUBSCRIBER("6") OF_OWNER("5")),
     LISTS("kos", MATCH_SQL, OF_KEYWORD OF_SUBSCRIBER("7") OF_OWNER("6")),
+};
+
+/* What the search engine found, in its order; $2: the caller. What was deleted since gives no row. */
+static struct db_stmt of_found = {
+    "playlists_found",
+    "SELECT h.n, " PLAYLIST_COLUMNS
+    " FROM unnest($1::uuid[]) WITH ORDINALITY AS h (id, n) JOIN playlists p ON p.id = h.id" PLAYLIST_JOINS(
+        "$2") " ORDER BY h.n, " CONTENT_ORDER,
+    0,
 };
 
 /* Subscribers: one row each; no row at all if there is no such playlist. */
@@ -151,18 +162,23 @@ static struct db_stmt delete_playlist = {
 #define TELL_SUBSCRIBED                                                              \
     EVENT_SQL(EVENT_PLAYLIST_SUBSCRIBED, "w.user_id", "'playlistId', w.playlist_id", \
               "w JOIN playlists p ON p.id = w.playlist_id WHERE p.owner_id <> w.user_id")
+/* Of rows FROM of playlist_subscriptions. */
+#define TELL_COUNTED(FROM)                                                        \
+    "o AS (" OUTBOX_SQL(TOPIC_DOMAIN_EVENTS, EVENT_PLAYLIST_COUNTED, "w.user_id", \
+                        "'userId', w.user_id, 'playlistId', w.playlist_id", FROM) ")"
 static struct db_stmt insert_subscription = {
     "playlist_subscriptions_insert",
     "WITH w AS (INSERT INTO playlist_subscriptions (user_id, playlist_id)"
     " SELECT $2::uuid, id FROM playlists WHERE id = $1::uuid ON CONFLICT DO NOTHING"
-    " RETURNING *), " TELL_SUBSCRIBED " SELECT id FROM playlists WHERE id = $1::uuid",
+    " RETURNING *), " TELL_SUBSCRIBED ", " TELL_COUNTED(
+        "w JOIN playlists p ON p.id = w.playlist_id WHERE p.owner_id = w.user_id") " SELECT id FROM playlists WHERE id = $1::uuid",
     0,
 };
 static struct db_stmt delete_subscription = {
     "playlist_subscriptions_delete",
     "WITH p AS MATERIALIZED (SELECT id FROM playlists WHERE id = $1::uuid FOR KEY SHARE), w AS (DELETE FROM playlist_subscriptions"
-    " WHERE user_id = $2::uuid AND playlist_id = $1::uuid AND (SELECT count(*) FROM p) > 0)"
-    " SELECT id FROM p",
+    " WHERE user_id = $2::uuid AND playlist_id = $1::uuid AND (SELECT count(*) FROM p) > 0 RETURNING *), " TELL_COUNTED(
+        "w") " SELECT id FROM p",
     0,
 };
 
@@ -178,6 +194,9 @@ static struct db_stmt delete_subscription = {
 #define TELL_CONTENT_ADDED \
     EVENT_SQL(EVENT_PLAYLIST_CONTENT_ADDED, "$2::uuid", "'playlistId', playlist_id, 'contentId', $3::uuid", "w")
 
+#define TELL_CONTENT_REMOVED \
+    EVENT_SQL(EVENT_PLAYLIST_CONTENT_REMOVED, "$2::uuid", "'playlistId', playlist_id, 'contentId', $3::uuid", "w")
+
 enum { ENTRY_MINE, ENTRY_CONTENT, ENTRY_WRITTEN, ENTRY_THERE };
 static struct db_stmt insert_entry = {
     "playlist_contents_insert",
@@ -192,7 +211,7 @@ static struct db_stmt delete_entry = {
     "playlist_contents_delete",
     LOCK_CONTENT_AND_PLAYLIST
     "w AS (DELETE FROM playlist_contents e USING p WHERE e.playlist_id = p.id AND e.content_id = $3::uuid AND p.owner_id = $2::uuid"
-    " RETURNING e.playlist_id)" MOVE_ON_IF_WRITTEN
+    " RETURNING e.playlist_id)" MOVE_ON_IF_WRITTEN ", " TELL_CONTENT_REMOVED
     " SELECT p.owner_id = $2::uuid, EXISTS (SELECT FROM c), EXISTS (SELECT FROM w) FROM p",
     0,
 };
@@ -266,8 +285,28 @@ static enum rc write_list(struct req *r, struct db_stmt *stmt, const struct page
     return rc;
 }
 
+static enum rc list_found(struct req *r, const struct page *page, const struct search_hits *hits) {
+    struct db_params p;
+    struct db_rows rows;
+    int64_t shown = 0, asked = hits->count < (size_t)page->limit ? (int64_t)hits->count : page->limit;
+    dbp_init(&p);
+    search_params(&p, r->arena, hits);
+    dbp_uuid(&p, r->caller.user_id);
+    enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &of_found, &p, &rows);
+    if (rc != RC_OK) return rc;
+    page_begin(r);
+    for (int row = 0; row < rows.count && db_i64(&rows, row, COL_TOTAL) <= asked; shown++) {
+        int end = end_of_playlist(&rows, row);
+        write_playlist(r->out, &rows, row, end);
+        row = end;
+    }
+    page_end_at(r, page, hits->count > (size_t)page->limit ? &hits->places[page->limit - 1] : NULL, hits->total - (asked - shown));
+    return RC_OK;
+}
+
 static enum rc list(struct req *r) {
     struct page page;
+    struct search_hits hits;
     struct uuid owner_id, subscriber_id;
     page_parse(r, SORTS, SORT_COUNT, &page);
     struct str keyword = search_keyword(r, "keywordLike");
@@ -275,6 +314,12 @@ static enum rc list(struct req *r) {
     bool by_subscriber = req_query_uuid(r, "subscriberIdEqual", false, &subscriber_id);
     enum rc rc = req_check(r);
     if (rc != RC_OK) return rc;
+
+    if (keyword.ptr && !by_subscriber) { /* the index does not know who subscribed */
+        struct search_query q = {
+            .kind = SEARCH_PLAYLISTS, .keyword = keyword, .owner = by_owner ? &owner_id : NULL, .sort = SORT_FIELDS[page.sort]};
+        if (search_find(r->app->elastic, r->arena, &q, &page, &hits) == RC_OK) return list_found(r, &page, &hits);
+    }
 
     struct db_params p;
     dbp_init(&p);
@@ -444,25 +489,11 @@ static enum rc remove_content(struct req *r) {
 
 #define FOUR(stmts) &stmts[0][0], &stmts[0][1], &stmts[1][0], &stmts[1][1]
 static struct db_stmt *const STATEMENTS[] = {
-    FOUR(lists[0]),
-    FOUR(lists[1]),
-    FOUR(lists[2]),
-    FOUR(lists[3]),
-    FOUR(lists[4]),
-    FOUR(lists[5]),
-    FOUR(lists[6]),
-    FOUR(lists[7]),
-    &subscribers[0],
-    &subscribers[1],
-    &get_playlist,
-    &insert_playlist,
-    &update_playlist,
-    &delete_playlist,
-    &insert_subscription,
-    &delete_subscription,
-    &insert_entry,
-    &delete_entry,
-    NULL,
+    FOUR(lists[0]),       FOUR(lists[1]),   FOUR(lists[2]),   FOUR(lists[3]),
+    FOUR(lists[4]),       FOUR(lists[5]),   FOUR(lists[6]),   FOUR(lists[7]),
+    &subscribers[0],      &subscribers[1],  &get_playlist,    &of_found,
+    &insert_playlist,     &update_playlist, &delete_playlist, &insert_subscription,
+    &delete_subscription, &insert_entry,    &delete_entry,    NULL,
 };
 
 static const struct route ROUTES[] = {

@@ -51,7 +51,14 @@ enum {
     SETTING_COUNT
 };
 
-enum { FILE_MAX_BYTES = 64 * 1024, SHOWN_MAX_CHARACTERS = 80, SOCKET_PATH_MAX_BYTES = 107, KEY_MIN_BYTES = 32, PORT_MAX = 65535 };
+enum {
+    FILE_MAX_BYTES = 64 * 1024,
+    SHOWN_MAX_CHARACTERS = 80,
+    SOCKET_PATH_MAX_BYTES = 107,
+    KEY_MIN_BYTES = 32,
+    ORIGIN_MAX_BYTES = 300,
+    PORT_MAX = 65535
+};
 
 static const char file_name[] = "settings.env";
 
@@ -375,6 +382,29 @@ static bool is_origin_list(struct str list) {
     return true;
 }
 
+/* An origin that may name an account. A slash at its end is let pass. */
+static bool is_http_url(struct str s) {
+    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
+    if (!str_starts(s, scheme)) return false;
+    struct str rest = str_from(s.ptr + scheme.len, s.len - scheme.len);
+    if (rest.len > 0 && rest.ptr[rest.len - 1] == '/') rest.len--;
+    size_t at = rest.len;
+    while (at > 0 && rest.ptr[at - 1] != '@') at--;
+    char origin[ORIGIN_MAX_BYTES];
+    int len = snprintf(origin, sizeof origin, "http://%.*s", (int)(rest.len - at), rest.ptr + at);
+    return len > 0 && (size_t)len < sizeof origin && is_origin(str_of(origin));
+}
+
+static bool is_index_name(struct str s) {
+    enum { NAME_MAX_BYTES = 40 };
+    bool good = s.len > 0 && s.len <= NAME_MAX_BYTES && s.ptr[0] >= 'a' && s.ptr[0] <= 'z';
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        good &= (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    }
+    return good;
+}
+
 static bool is_mail_address(struct str s) {
     size_t at = str_find(s, '@');
     return at > 0 && at + 1 < s.len && s.len <= 254 && str_find(s, ' ') == s.len &&
@@ -484,6 +514,10 @@ static void check_texts(struct loader *l) {
     check(l, AT_kakao_issuer, is_target(c->kakao_issuer) && *c->kakao_issuer != '/', "must be an address of an OpenID provider");
     check(l, AT_oauth_success_url, is_target(c->oauth_success_url), "must be a path or an address");
     check(l, AT_oauth_failure_url, is_target(c->oauth_failure_url), "must be a path or an address");
+    check(l, AT_elasticsearch_url, *c->elasticsearch_url == '\0' || is_http_url(str_of(c->elasticsearch_url)),
+          "must be http://[USER:PASSWORD@]HOST[:PORT] or https://..., without a path");
+    check(l, AT_elasticsearch_prefix, is_index_name(str_of(c->elasticsearch_prefix)),
+          "must begin with a small letter and have small letters, digits, - and _ only, 40 at most");
     check_key(l, AT_jwt_key);
     check_key(l, AT_jwt_key_previous);
     check_s3(l);

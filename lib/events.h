@@ -14,13 +14,15 @@
 #define EVENT_PLAYLIST_CREATED "playlist.created" /* playlistId */
 #define EVENT_PLAYLIST_UPDATED "playlist.updated" /* playlistId: title or description */
 #define EVENT_PLAYLIST_DELETED "playlist.deleted" /* playlistId */
-#define EVENT_PLAYLIST_CONTENT_ADDED "playlist.content-added" /* playlistId, contentId */
-#define EVENT_PLAYLIST_SUBSCRIBED "playlist.subscribed"       /* playlistId: newly, by somebody else than its owner */
-#define EVENT_FOLLOW_CREATED "follow.created"                 /* followId, followeeId */
-#define EVENT_USER_ROLE_CHANGED "user.role-changed"           /* targetId, old, new */
-#define EVENT_USER_BLOCKED "user.blocked"                     /* targetId: neither reaches or sees the other from now on */
-#define EVENT_USER_UNBLOCKED "user.unblocked"                 /* targetId: unless the other has blocked, too */
-#define EVENT_WATCHING_STARTED "watching.started"             /* contentId */
+#define EVENT_PLAYLIST_CONTENT_ADDED "playlist.content-added"     /* playlistId, contentId */
+#define EVENT_PLAYLIST_SUBSCRIBED "playlist.subscribed"           /* playlistId: newly, by somebody else than its owner */
+#define EVENT_PLAYLIST_CONTENT_REMOVED "playlist.content-removed" /* playlistId, contentId */
+#define EVENT_PLAYLIST_COUNTED "playlist.counted"                 /* playlistId: its owner subscribed, or somebody no longer does */
+#define EVENT_FOLLOW_CREATED "follow.created"                     /* followId, followeeId */
+#define EVENT_USER_ROLE_CHANGED "user.role-changed"               /* targetId, old, new */
+#define EVENT_USER_BLOCKED "user.blocked"                         /* targetId: neither reaches or sees the other from now on */
+#define EVENT_USER_UNBLOCKED "user.unblocked"                     /* targetId: unless the other has blocked, too */
+#define EVENT_WATCHING_STARTED "watching.started"                 /* contentId */
 /* By mopl_send_direct_message() of 007_messages.sql: directMessageId, conversationId, receiverId. */
 #define EVENT_DIRECT_MESSAGE_CREATED "direct-message.created"
 

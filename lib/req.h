@@ -14,6 +14,7 @@
 #include "rc.h"
 #include "uuid.h"
 
+struct elastic;
 struct redis;
 struct route;
 struct session_cache;
@@ -26,6 +27,7 @@ struct app {
     struct redis *redis;
     struct session_cache *sessions;
     struct storage *storage;
+    struct elastic *elastic; /* NULL: PostgreSQL searches */
 };
 
 /* Who asks, from a verified access token of a living session. */

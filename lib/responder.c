@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "elastic.h"
 #include "log.h"
 #include "metrics.h"
 #include "redis.h"
@@ -151,12 +152,14 @@ static int run(const struct conf *conf) {
     s.app.storage = storage_open_conf(conf);
     s.app.db = db_new(conf->database_url, conf->statement_timeout_ms);
     s.app.redis = redis_new(conf->redis_url);
+    s.app.elastic = elastic_new(conf);
     arena_reset(&s.arena);
     if (s.app.storage && s.app.sessions) {
         status = serve(&s, stop_fd);
     } else {
         fprintf(stderr, "%s: MOPL_DATA cannot be used: %s\n", responder.name, conf->data_dir);
     }
+    elastic_free(s.app.elastic);
     redis_free(s.app.redis);
     db_free(s.app.db);
     storage_close(s.app.storage);

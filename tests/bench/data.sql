@@ -83,7 +83,8 @@ LEFT JOIN (SELECT content_id, count(*) AS n, sum(rating::numeric) AS total FROM 
 ORDER BY i;
 
 INSERT INTO content_search (content_id, type, created_at, doc, tags)
-SELECT bench.id('content', i, :contents), t.type, bench.at(i, :contents), t.title_folded || r.suffix || t.rest_folded, t.tags_folded
+SELECT bench.id('content', i, :contents), t.type, bench.at(i, :contents), t.title_folded || r.suffix || t.rest_folded || mopl_title_forms(t.title_folded || r.suffix),
+       t.tags_folded
 FROM generate_series(0::bigint, :contents - 1) AS i
 JOIN bench.titles t ON t.n = (:contents - 1 - i) % :titles
 JOIN bench.rounds r ON r.r = i / :titles
@@ -100,6 +101,7 @@ ORDER BY i;
 
 INSERT INTO playlist_search (playlist_id, doc)
 SELECT bench.id('playlist', i, :playlists), m.mood_folded || ' ' || t.title_folded || r.suffix || m.rest_folded
+       || mopl_title_forms(m.mood_folded || ' ' || t.title_folded || r.suffix)
 FROM generate_series(0::bigint, :playlists - 1) AS i
 JOIN bench.titles t ON t.n = (:playlists - 1 - i) % :titles
 JOIN bench.rounds r ON r.r = i / :titles

@@ -19,7 +19,7 @@ enum {
 struct db_stmt stomp_store_message = {"stomp_store_message",
                                       "SELECT mopl_send_direct_message($1::uuid, $2::uuid, $3::uuid, $4::text) IS NOT NULL", 0};
 
-/* Under way. Its connection may end before it. */
+/* Under way, in the list of its connection; of the bridge when that has ended before it. */
 struct sending {
     struct sending *next;
     struct sending **prev;
@@ -27,36 +27,57 @@ struct sending {
     char *receipt;
 };
 
+static void link_to(struct sending *sending, struct sending **list) {
+    sending->next = *list;
+    sending->prev = list;
+    if (*list) (*list)->prev = &sending->next;
+    *list = sending;
+}
+
+static void unlink_from(struct sending *sending) {
+    *sending->prev = sending->next;
+    if (sending->next) sending->next->prev = sending->prev;
+}
+
 static struct sending *sending_new(struct stomp *s, struct str receipt) {
     struct sending *sending = mem_alloc(sizeof *sending);
-    *sending = (struct sending){s->sendings, &s->sendings, s, stomp_copy(receipt)};
-    if (s->sendings) s->sendings->prev = &sending->next;
-    s->sendings = sending;
+    sending->stomp = s;
+    sending->receipt = stomp_copy(receipt);
+    link_to(sending, &s->sendings);
     return sending;
 }
 
-static void sending_leaves(struct sending *sending) {
-    *sending->prev = sending->next;
-    if (sending->next) sending->next->prev = sending->prev;
-    sending->stomp = NULL;
+static void sending_free(struct sending *sending) {
+    unlink_from(sending);
+    free(sending->receipt);
+    free(sending);
 }
 
 void stomp_sendings_leave(struct stomp *s) {
-    while (s->sendings) sending_leaves(s->sendings);
+    for (struct sending *sending; (sending = s->sendings);) {
+        unlink_from(sending);
+        sending->stomp = NULL;
+        link_to(sending, topics_sendings(stomp_bridge(s)));
+    }
+}
+
+void stomp_sendings_free(struct sending **list) {
+    while (*list) sending_free(*list);
+}
+
+static enum stomp_refusal refusal_of(enum rc rc) {
+    if (rc == RC_TOO_MANY) return STOMP_REFUSED_LIMIT;
+    return rc == RC_UNAVAILABLE || rc == RC_INTERNAL ? STOMP_REFUSED_UNAVAILABLE : STOMP_REFUSED_FORBIDDEN;
 }
 
 static void sent(struct sending *sending, enum rc rc) {
     struct stomp *s = sending->stomp;
-    if (s) sending_leaves(sending);
-    if (s && rc == RC_OK) stomp_receipt(s, str_of(sending->receipt));
-    if (s && rc != RC_OK) {
-        enum stomp_refusal why = rc == RC_TOO_MANY                           ? STOMP_REFUSED_LIMIT
-                                 : rc == RC_UNAVAILABLE || rc == RC_INTERNAL ? STOMP_REFUSED_UNAVAILABLE
-                                                                             : STOMP_REFUSED_FORBIDDEN;
-        stomp_refuse(s, why, str_of(sending->receipt));
-    }
-    free(sending->receipt);
-    free(sending);
+    char *receipt = sending->receipt;
+    sending->receipt = NULL;
+    sending_free(sending);
+    if (s && rc == RC_OK) stomp_receipt(s, str_of(receipt));
+    if (s && rc != RC_OK) stomp_refuse(s, refusal_of(rc), str_of(receipt));
+    free(receipt);
 }
 
 static void chat_sent(void *context, enum rc rc) {

@@ -60,8 +60,10 @@ void stomp_unsubscribe(struct stomp *s, const struct stomp_frame *frame);
 void stomp_send_frame(struct stomp *s, const struct stomp_frame *frame);
 /* Ends all subscriptions. */
 void stomp_subs_end(struct stomp *s, enum presence_leave how);
-/* What is being sent goes on without it. */
+/* What is being sent goes on without it; the list of such. */
 void stomp_sendings_leave(struct stomp *s);
+struct sending **topics_sendings(struct bridge *b);
+void stomp_sendings_free(struct sending **list);
 extern struct db_stmt stomp_find_content, stomp_find_participant, stomp_store_message;
 
 /* Subscriptions */

@@ -17,6 +17,7 @@ struct topic {
 
 struct topics {
     struct id_table of[TOPIC_KINDS];
+    struct sending *sendings;
 };
 
 struct topics *topics_new(void) {
@@ -26,7 +27,12 @@ struct topics *topics_new(void) {
 void topics_free(struct topics *t) {
     if (!t) return;
     for (size_t i = 0; i < TOPIC_KINDS; i++) id_table_fini(&t->of[i]);
+    stomp_sendings_free(&t->sendings);
     free(t);
+}
+
+struct sending **topics_sendings(struct bridge *b) {
+    return &b->topics->sendings;
 }
 
 static struct topic *find(const struct bridge *b, enum topic_kind kind, struct uuid id) {

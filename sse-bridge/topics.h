@@ -9,7 +9,7 @@
 enum topic_kind { TOPIC_KIND_WATCH, TOPIC_KIND_CHAT, TOPIC_KIND_DIRECT_MESSAGES, TOPIC_KINDS };
 
 struct topics *topics_new(void);
-/* After the channels have ended. */
+/* After the channels have ended, pg_free() and presence_free(). */
 void topics_free(struct topics *t);
 
 struct sub; /* one SUBSCRIBE of a STOMP connection; see stomp.c for what else hangs on it */

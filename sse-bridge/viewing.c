@@ -30,6 +30,15 @@ struct viewing {
     struct id_table conversations;
     char member[UUID_TEXT_LEN]; /* what this process is called in Redis */
     struct timer renew;
+    struct clearing *clearings;
+};
+
+/* Waits until the lease stands, or cannot be had: who writes a notification looks for the lease after this, or is seen by it. */
+struct clearing {
+    struct clearing *next;
+    struct clearing **prev;
+    struct bridge *bridge;
+    struct viewer who;
 };
 
 /* By Redis' clock, which readers go by too. What a bridge left behind that died goes with it. ARGV: member, lease. */
@@ -95,11 +104,11 @@ static size_t place_of(const struct viewed *viewed, struct uuid user_id) {
     return viewed->users[0].subs > 0 ? 1 : 0;
 }
 
-/* Only when the lease stands, or cannot be had: who writes a notification looks for the lease after this, or is seen by it. */
-struct clearing {
-    struct bridge *bridge;
-    struct viewer who;
-};
+static void clearing_free(struct clearing *c) {
+    *c->prev = c->next;
+    if (c->next) c->next->prev = c->prev;
+    free(c);
+}
 
 /* Nobody waits for it, and it goes without: a notification more is no harm. */
 static void cleared(void *context, enum rc rc, const struct db_rows *rows, const char *constraint) {
@@ -111,14 +120,16 @@ static void cleared(void *context, enum rc rc, const struct db_rows *rows, const
 
 static void leased(void *context, enum rc rc, const redisReply *reply) {
     struct clearing *clearing = context;
+    struct viewer who = clearing->who;
+    struct pg *pg = clearing->bridge->pg;
     struct db_params p;
     (void)rc;
     (void)reply;
     dbp_init(&p);
-    dbp_uuid(&p, clearing->who.user_id);
-    dbp_uuid(&p, clearing->who.conversation_id);
-    pg_exec(clearing->bridge->pg, pg_lane(clearing->who.conversation_id), &clear, &p, CLEAR_MS, cleared, NULL);
-    free(clearing);
+    dbp_uuid(&p, who.user_id);
+    dbp_uuid(&p, who.conversation_id);
+    clearing_free(clearing);
+    pg_exec(pg, pg_lane(who.conversation_id), &clear, &p, CLEAR_MS, cleared, NULL);
 }
 
 void viewing_begin(struct bridge *b, struct viewer who) {
@@ -135,7 +146,9 @@ void viewing_begin(struct bridge *b, struct viewer who) {
     char text[KEY_BYTES];
     struct str key = put_key(text, who.conversation_id, who.user_id);
     struct clearing *clearing = mem_alloc(sizeof *clearing);
-    *clearing = (struct clearing){b, who};
+    *clearing = (struct clearing){v->clearings, &v->clearings, b, who};
+    if (v->clearings) v->clearings->prev = &clearing->next;
+    v->clearings = clearing;
     lease(v, &key, 1, leased, clearing);
 }
 
@@ -162,6 +175,7 @@ struct viewing *viewing_new(struct bridge *b) {
 void viewing_free(struct viewing *v) {
     if (!v) return;
     timer_clear(&v->renew);
+    while (v->clearings) clearing_free(v->clearings);
     id_table_fini(&v->conversations);
     free(v);
 }

@@ -8,7 +8,7 @@
 #include "viewers.h"
 
 struct viewing *viewing_new(struct bridge *b);
-/* After the channels have ended. */
+/* After the channels have ended and redis_link_free(). */
 void viewing_free(struct viewing *v);
 /* One more subscription of this participant: his notifications of its messages are marked read, too. */
 void viewing_begin(struct bridge *b, struct viewer who);

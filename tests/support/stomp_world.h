@@ -42,7 +42,9 @@ static inline void stomp_world_begin(void) {
 static inline void stomp_world_end(void) {
     presence_free(bridge.presence);
     pg_free(bridge.pg);
+    redis_link_free(bridge.redis);
     bridge.pg = NULL;
+    bridge.redis = NULL;
     viewing_free(bridge.viewing);
     topics_free(bridge.topics);
     world_end();

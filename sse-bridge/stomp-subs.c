@@ -124,7 +124,6 @@ static bool settled(struct sub *sub, enum rc rc, bool allowed) {
 
 static void joined(void *context, enum rc rc, struct str own) {
     struct sub *sub = context;
-    if (rc != RC_OK) presence_leave(sub->watch, PRESENCE_LEFT);
     if (rc != RC_OK) sub->watch = NULL;
     if (!settled(sub, rc, true)) return;
     if (own.len > 0) send_body(sub, uuid_v7(), own);

@@ -143,6 +143,26 @@ static inline struct reply call_json(struct browser *b, const char *method, cons
     return call(b, method, uri, "application/json", body);
 }
 
+struct endpoint_start {
+    struct uuid user_id;
+    struct session_started started;
+};
+
+static inline enum rc endpoint_start_body(void *context) {
+    struct endpoint_start *s = context;
+    return session_start(&ep.f.r, s->user_id, &s->started);
+}
+
+/* Another session of the user of `id`. */
+static inline void endpoint_sign_in(struct browser *b, const char *id) {
+    struct endpoint_start s;
+    cr_assert(uuid_parse(str_of(id), &s.user_id));
+    *b = (struct browser){0};
+    uuid_cstr(s.user_id, b->user_id);
+    cr_assert_eq(db_transaction(ep.f.app.db, &ep.arena, endpoint_start_body, &s), RC_OK);
+    snprintf(b->access, sizeof b->access, "%.*s", (int)s.started.access_token.len, s.started.access_token.ptr);
+}
+
 /* A member by name, of the top object. */
 static inline struct json_object *member(struct json_object *o, const char *name) {
     struct json_object *value = NULL;

@@ -11,26 +11,6 @@ TestSuite(users, .init = endpoint_setup, .fini = endpoint_teardown, .timeout = 1
 
 #define PASSWORD "right-horse"
 
-struct start {
-    struct uuid user_id;
-    struct session_started started;
-};
-
-static enum rc start_body(void *context) {
-    struct start *s = context;
-    return session_start(&ep.f.r, s->user_id, &s->started);
-}
-
-/* Another session of the user of `id`. */
-static void sign_in(struct browser *b, const char *id) {
-    struct start s;
-    cr_assert(uuid_parse(str_of(id), &s.user_id));
-    *b = (struct browser){0};
-    uuid_cstr(s.user_id, b->user_id);
-    cr_assert_eq(db_transaction(ep.f.app.db, &ep.arena, start_body, &s), RC_OK);
-    snprintf(b->access, sizeof b->access, "%.*s", (int)s.started.access_token.len, s.started.access_token.ptr);
-}
-
 static void new_user(struct browser *b, const char *email, const char *role) {
     static struct str hash;
     char id[UUID_TEXT_LEN + 1];
@@ -39,7 +19,7 @@ static void new_user(struct browser *b, const char *email, const char *role) {
     run_script(arena_printf(&ep.arena,
                             "INSERT INTO users (id, email, name, role, password_hash) VALUES ('%s', '%s', 'Ann', '%s', '%.*s')", id,
                             email, role, (int)hash.len, hash.ptr));
-    sign_in(b, id);
+    endpoint_sign_in(b, id);
 }
 
 static const char *path(const char *id, const char *rest) {
@@ -197,7 +177,7 @@ Test(users, a_new_password_ends_the_other_sessions) {
     struct browser ann, tablet, bob;
     new_user(&ann, "ann@x.org", "USER");
     new_user(&bob, "bob@x.org", "USER");
-    sign_in(&tablet, ann.user_id);
+    endpoint_sign_in(&tablet, ann.user_id);
     cr_assert_eq(access_of(&tablet), 200);
     run_script("UPDATE users SET temporary_password_hash = '\\x00', temporary_password_expires_at = now() + interval '1 minute'");
     expect_status(patch_password(&ann, ann.user_id, "{\"password\":\"another horse\"}"), 204);
@@ -243,7 +223,7 @@ Test(users, a_change_of_role_or_lock_ends_the_sessions) {
     cr_assert_eq(access_of(&ann), 200);
     expect_status(patch_role(&root, ann.user_id, "ADMIN"), 204);
     cr_assert_eq(access_of(&ann), 401);
-    sign_in(&ann, ann.user_id);
+    endpoint_sign_in(&ann, ann.user_id);
     expect_status(patch_role(&root, ann.user_id, "ADMIN"), 204);
     cr_assert_eq(access_of(&ann), 200, "nothing changed");
     expect_status(patch_locked(&root, ann.user_id, true), 204);
@@ -251,7 +231,7 @@ Test(users, a_change_of_role_or_lock_ends_the_sessions) {
     expect_status(patch_locked(&root, ann.user_id, true), 204);
     cr_assert_eq(ask("SELECT count(*) FROM users WHERE locked AND role = 'ADMIN'"), 1);
     expect_status(patch_locked(&root, ann.user_id, false), 204);
-    sign_in(&ann, ann.user_id);
+    endpoint_sign_in(&ann, ann.user_id);
     cr_assert_eq(access_of(&ann), 200);
     cr_assert_eq(ask("SELECT count(*) FROM sessions WHERE end_reason = 'lock'"), 1);
     cr_assert_eq(ask("SELECT count(*) FROM sessions WHERE end_reason = 'role'"), 1);

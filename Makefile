@@ -137,13 +137,15 @@ integration: $(addprefix $(B)/tests/integration/,$(INTEGRATION)) ## compile the 
 
 # The real clients of the tests, as the lock file names them.
 CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
-$(CLIENT_MODULES): tests/clients/package-lock.json
-	@cd tests/clients && npm ci --no-audit --no-fund --silent
+# Grafana's schema, for the tests of the dashboards.
+MONITORING_MODULES := tests/monitoring/node_modules/.package-lock.json
+$(CLIENT_MODULES) $(MONITORING_MODULES): tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+	@cd tests/$* && npm ci --no-audit --no-fund --silent
 	@touch $@
 
 .PHONY: test check san
 test: deps-test ## every test, on a fresh machine too; ends with one line "N passed, N failed"
-	@$(MAKE) --silent -j$$(nproc) build unit bus s3 integration viewer $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build unit bus s3 integration viewer $(CLIENT_MODULES) $(MONITORING_MODULES)
 	@tests/run.sh
 check: ## the fast part: unit and integration tests of what is built here
 	@$(MAKE) --silent -j$$(nproc) build unit integration
@@ -171,6 +173,10 @@ fuzz-run: $(addprefix $(B)/tests/fuzz/,$(FUZZERS))
 SHIPPED := $(wildcard lib/*.c endpoints/*.c sse-bridge/*.c workers/*.c tools/*.c batch/*.c)
 SOURCES := $(SHIPPED) $(wildcard tests/*/*.c)
 
+.PHONY: dashboards
+dashboards: ## write monitoring/grafana/dashboards anew from monitoring/grafana/pages.mjs
+	@node monitoring/grafana/make.mjs
+
 .PHONY: format
 format: ## lay out all C files (clang-format)
 	clang-format -i $(SOURCES) $(wildcard */*.h tests/*/*.h)
@@ -196,7 +202,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libmopl.a
 
 .PHONY: bench bench-events
 bench: deps-test ## measure (tests/bench), print the table and write it into docs/benchmarks.md; 10 minutes, the first time 20
-	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/empty $(B)/tests/bench/pages $(B)/tests/bench/live $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/empty $(B)/tests/bench/meter $(B)/tests/bench/pages $(B)/tests/bench/live $(CLIENT_MODULES)
 	@SCALE=$(SCALE) tests/bench/run.sh $(BENCH)
 	@[ -n "$(BENCH)" ] || $(MAKE) --silent bench-events
 bench-events: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus

@@ -21,7 +21,7 @@ bench_packages=(nginx libnginx-mod-nchan)  # nchan, which the bridge is measured
 kafka_packages=(default-jre-headless maven)
 monitoring_packages=(
   prometheus prometheus-pushgateway prometheus-node-exporter prometheus-postgres-exporter prometheus-redis-exporter
-  prometheus-elasticsearch-exporter
+  prometheus-elasticsearch-exporter prometheus-blackbox-exporter
 )
 search_packages=(default-jdk-headless maven)
 
@@ -81,7 +81,7 @@ if [ ! -e "$cluster" ]; then
   printf '# Written by MOPL, which runs a private server of its own: no cluster is made for the whole machine.\ncreate_main_cluster = false\n' >"$cluster"
 fi
 quiet=()
-for unit in redis-server lighttpd nginx prometheus prometheus-pushgateway prometheus-{node,postgres,redis,elasticsearch}-exporter; do
+for unit in redis-server lighttpd nginx prometheus prometheus-pushgateway prometheus-{node,postgres,redis,elasticsearch,blackbox}-exporter; do
   case " $* " in *" $unit "*) quiet+=("$unit") ;; esac
 done
 options=(-y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io)

@@ -23,12 +23,14 @@ worker_names() {
 is_worker() { [ -e "$project/workers/$1.c" ]; }  # NAME
 
 expected_services() {
+  local name
   [ -e "$MOPL_DATA/postgres" ] && echo postgres
   [ -e "$run/redis" ] && echo redis
   [ -e "$MOPL_DATA/kafka/port" ] && echo kafka
   responder_names
   worker_names
   echo lighttpd
+  for name in "${monitoring_services[@]}"; do [ ! -e "$run/$name.pid" ] || echo "$name"; done
 }
 
 # PostgreSQL and Redis, unless their addresses are set, and Kafka if there is a private one; all start at the same time.

@@ -5,7 +5,7 @@
 #include "runner.h"
 #include "search_index.h"
 
-enum { CHUNK_ROWS = 1000, PASSES = 5, SHOWN_MAX = 20 };
+enum { CHUNK_ROWS = 1000, PASSES = 5, SHOWN_MAX = 20, ENGINE_TRIES = 30 };
 
 /* Queries */
 
@@ -244,12 +244,20 @@ static enum rc verify(struct batch *b, struct elastic *e) {
     return batch_fail(b, RC_CONFLICT, "the index differs from the database: mopl batch reindex");
 }
 
+/* An engine that is only being started is waited for. */
 static enum rc all_exist(struct batch *b, struct elastic *e, bool *all) {
+    int tries = 0;
     *all = true;
-    for (enum search_kind kind = 0; kind < SEARCH_KINDS; kind++) {
+    for (enum search_kind kind = 0; kind < SEARCH_KINDS;) {
         bool exists;
-        if (search_index_exists(e, &b->chunk, kind, &exists) != RC_OK) return engine_away(b);
-        *all &= exists;
+        if (search_index_exists(e, &b->chunk, kind, &exists) == RC_OK) {
+            *all &= exists;
+            kind++;
+        } else if (++tries == ENGINE_TRIES) {
+            return engine_away(b);
+        } else if (batch_pause(b, 0, -1) != RC_OK) {
+            return RC_UNAVAILABLE;
+        }
     }
     return RC_OK;
 }

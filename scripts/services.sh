@@ -27,6 +27,7 @@ expected_services() {
   [ -e "$MOPL_DATA/postgres" ] && echo postgres
   [ -e "$run/redis" ] && echo redis
   [ -e "$MOPL_DATA/kafka/port" ] && echo kafka
+  [ -e "$MOPL_DATA/search/port" ] && echo search
   responder_names
   worker_names
   echo lighttpd
@@ -36,6 +37,7 @@ expected_services() {
 # PostgreSQL and Redis, unless their addresses are set, and Kafka if there is a private one; all start at the same time.
 start_stores() {
   if [ -e "$MOPL_DATA/kafka/port" ]; then start_kafka; fi
+  if [ -e "$MOPL_DATA/search/port" ]; then start_search; fi  # nobody waits for it: PostgreSQL answers meanwhile
   if [ "$mopl_private_database" = on ]; then start_postgres; fi
   if [ "$mopl_private_redis" = on ]; then start_redis; else rm -rf "$run/redis"; fi
   if [ "$mopl_private_database" = on ] && ! await 60 postgres_settled; then fail_service postgres; fi
@@ -116,6 +118,37 @@ start_kafka() {
 }
 
 kafka_settled() { running kafka && awk '/"event":"mopl_start"/ { n = 0 } /Kafka Server started/ { n = 1 } END { exit !n }' "$MOPL_DATA/logs/kafka.log"; }
+
+# The same of a private Elasticsearch.
+adopt_search() {
+  local port
+  [ ! -e "$MOPL_DATA/search/port" ] || return 0
+  [ -z "$MOPL_ELASTICSEARCH_URL" ] || die "MOPL_ELASTICSEARCH_URL is set already" 2
+  ! running contents || die "it runs without Elasticsearch: end it first (mopl down)"
+  "$project/scripts/install.sh" search
+  "$project/scripts/search.sh" install || die "the search engine's programs could not be fetched"
+  until port=$((20000 + RANDOM % 12000)) && port_is_free "$port" && port_is_free $((port + 1)); do :; done
+  "${as_service[@]}" sh -c '
+    umask 077
+    mkdir -p "$1/search" && echo "MOPL_ELASTICSEARCH_URL=http://127.0.0.1:$2" >>"$1/settings.env" && echo "$2" >"$1/search/port"
+  ' _ "$MOPL_DATA" "$port"
+  load_settings
+  start_search
+  await 90 search_settled || fail_service search
+}
+
+start_search() {
+  running search && return
+  launch search "$project/scripts/search.sh" run "$MOPL_DATA/search" "$(<"$MOPL_DATA/search/port")"
+}
+
+search_settled() { running search && awk '/"event":"mopl_start"/ { n = 0 } /Search node started/ { n = 1 } END { exit !n }' "$MOPL_DATA/logs/search.log"; }
+
+# An engine without indices gets them in the background. The job knows if there is nothing to do.
+fill_search() {
+  [ -n "$MOPL_ELASTICSEARCH_URL" ] || return 0
+  running reindex || launch reindex "$bin/mopl-batch" reindex --if-missing
+}
 
 # spawn-fcgi makes the socket, which multiwatch holds and its workers share; a worker ends with its multiwatch, however that ends.
 # A worker that dies is replaced; the many retries count only those that die within a second of their start.
@@ -244,6 +277,7 @@ restart_service() {  # NAME PID
     postgres) stop postgres INT 60; start_stores ;;
     redis) stop redis TERM 10; start_stores ;;
     kafka) stop kafka TERM 30; start_stores ;;
+    search) stop search TERM 30; start_stores ;;
     lighttpd)
       write_front_configuration
       lighttpd -tt -f "$run/lighttpd.conf" || die "the front server's configuration is wrong; it goes on with the former one"
@@ -274,13 +308,14 @@ stop_all() {
     name=${file##*/}
     name=${name%.pid}
     case "$name" in
-      lighttpd | redis | kafka | postgres | '*') ;;
+      lighttpd | redis | kafka | search | postgres | '*') ;;
       *) if is_worker "$name"; then workers+=("$name"); else responders+=("$name"); fi ;;
     esac
   done
   stop_together "${responders[@]}"
   stop_together "${workers[@]}"
   stop kafka TERM 30
+  stop search TERM 30
   stop redis TERM 10
   stop postgres INT 60
 }

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "demo_texts.h"
+#include "events.h"
 #include "runner.h"
 #include "uuid.h"
 
@@ -208,6 +209,23 @@ static enum rc write(struct demo *d, struct db_stmt *stmt, const struct table *t
     return rc;
 }
 
+/* Their ratings or their own rows have changed: the search engine's index is to follow. A job acts for nobody. */
+#define TELL(TYPE, MEMBER)                                                                                                        \
+    "INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), '" TOPIC_DOMAIN_EVENTS "', id::text, '" TYPE \
+    "', jsonb_build_object('userId', NULL, '" MEMBER "', id) FROM (SELECT DISTINCT unnest($1::uuid[]) AS id) n"
+static struct db_stmt tell_contents = {"demo_tell_contents", TELL(EVENT_CONTENT_RATED, "contentId"), 0};
+static struct db_stmt tell_playlists = {"demo_tell_playlists", TELL(EVENT_PLAYLIST_UPDATED, "playlistId"), 0};
+
+static enum rc write_and_tell(struct demo *d, struct db_stmt *stmt, const struct table *t, const char *count, struct db_stmt *tell,
+                              size_t told_column) {
+    struct db_params p;
+    enum rc rc = write(d, stmt, t, count);
+    if (rc != RC_OK) return rc;
+    dbp_init(&p);
+    dbp_uuid_array(&p, &d->b->chunk, t->ids[told_column], t->rows);
+    return db_exec(d->b->db, &d->b->chunk, DB_WRITE, tell, &p, NULL);
+}
+
 /* Stages. A row whose people or contents are gone is left out. */
 
 static struct db_stmt insert_people = {
@@ -280,7 +298,7 @@ static enum rc make_reviews(void *context) {
         t.texts[1][t.rows] = str_of(review_text(a, &c, language_of(author), subject, rating));
         t.texts[2][t.rows++] = time_text(a, later_us(d, author, &c));
     }
-    return write(d, &insert_reviews, &t, "reviews");
+    return write_and_tell(d, &insert_reviews, &t, "reviews", &tell_contents, 1);
 }
 
 static int owner_of(int playlist) {
@@ -340,7 +358,7 @@ static enum rc make_playlists(void *context) {
         t.texts[2][t.rows++] = time_text(a, begun_us(d, i));
         fill_playlist(d, i, theme, &c, &entries);
     }
-    enum rc rc = write(d, &insert_playlists, &t, "playlists");
+    enum rc rc = write_and_tell(d, &insert_playlists, &t, "playlists", &tell_playlists, 0);
     return rc ? rc : write(d, &insert_entries, &entries, "playlistContents");
 }
 
@@ -363,7 +381,7 @@ static enum rc make_subscriptions(void *context) {
         t.ids[1][t.rows] = numbered_id("playlist", playlist);
         t.texts[0][t.rows++] = time_text(a, later_of(later_us(d, person, &c), begun_us(d, playlist)));
     }
-    return write(d, &insert_subscriptions, &t, "subscriptions");
+    return write_and_tell(d, &insert_subscriptions, &t, "subscriptions", &tell_playlists, 1);
 }
 
 static struct db_stmt insert_follows = {
@@ -422,9 +440,9 @@ static enum rc run(struct batch *b) {
     return RC_OK;
 }
 
-static struct db_stmt *const statements[] = {&load_contents,        &load_anchor,      &insert_people,
-                                             &insert_reviews,       &insert_playlists, &insert_entries,
-                                             &insert_subscriptions, &insert_follows,   NULL};
+static struct db_stmt *const statements[] = {
+    &tell_contents,  &tell_playlists,       &load_contents,  &load_anchor, &insert_people, &insert_reviews, &insert_playlists,
+    &insert_entries, &insert_subscriptions, &insert_follows, NULL};
 static const char *const counts[] = {"people", "reviews", "playlists", "playlistContents", "subscriptions", "follows", NULL};
 
 const struct batch_job job_demo = {

@@ -121,10 +121,31 @@ static struct db_stmt (*choose(struct req *r, const struct filter *f, struct db_
     return !tagged ? of_keyword : f->keyword.ptr ? of_both : of_tags;
 }
 
+/* Of searches: who answered, and where the time goes. The engine counts while it finds, and so does PostgreSQL. */
+static const char *const ENGINES[] = {"elasticsearch", "postgresql", NULL};
+enum { BY_ELASTICSEARCH, BY_POSTGRESQL };
+static struct metric searches = {METRIC_COUNT("mopl_content_searches_total", "Searches of contents answered."),
+                                 .labels = {"engine"}, .values = ENGINES};
+static struct metric engine_time = {METRIC_TIMER("content_search_elasticsearch_seconds",
+                                                 "Time that the search engine took to find ids and their number, or to fail.")};
+static struct metric count_time = {
+    METRIC_TIMER("content_search_count_seconds", "Time that PostgreSQL took to find, count and read the rows in its place.")};
+static struct metric mapping_time = {METRIC_TIMER(
+    "content_search_mapping_seconds", "Time from what was found to the written page; of the engine's ids, reading their rows.")};
+
+static bool find(struct req *r, const struct filter *f, const struct page *page, struct search_hits *hits) {
+    struct search_query q = {SEARCH_CONTENTS, f->keyword, f->tags, f->type, NULL, SORT_FIELDS[page->sort]};
+    int64_t began_ns = clock_mono_ns();
+    enum rc rc = search_find(r->app->elastic, r->arena, &q, page, hits);
+    if (r->app->elastic) metric_since(metric_one(&engine_time), began_ns);
+    metric_add(metric_nth(&searches, rc == RC_OK ? BY_ELASTICSEARCH : BY_POSTGRESQL), 1);
+    return rc == RC_OK;
+}
+
 static enum rc list_found(struct req *r, const struct page *page, const struct search_hits *hits) {
     struct db_params p;
     struct db_rows rows;
-    int64_t gone = 0;
+    int64_t gone = 0, began_ns = clock_mono_ns();
     dbp_init(&p);
     search_params(&p, r->arena, hits);
     enum rc rc = db_exec(r->app->db, r->arena, DB_READ, &of_found, &p, &rows);
@@ -138,6 +159,7 @@ static enum rc list_found(struct req *r, const struct page *page, const struct s
         }
     }
     page_end_at(r, page, hits->count > (size_t)page->limit ? &hits->places[page->limit - 1] : NULL, hits->total - gone);
+    metric_since(metric_one(&mapping_time), began_ns);
     return RC_OK;
 }
 
@@ -149,16 +171,18 @@ static enum rc list(struct req *r) {
     struct search_hits hits;
     enum rc rc = parse_list(r, &page, &f);
     if (rc != RC_OK) return rc;
-    if (f.keyword.ptr || f.tags.count > 0) {
-        struct search_query q = {SEARCH_CONTENTS, f.keyword, f.tags, f.type, NULL, SORT_FIELDS[page.sort]};
-        if (search_find(r->app->elastic, r->arena, &q, &page, &hits) == RC_OK) return list_found(r, &page, &hits);
-    }
+    bool searched = f.keyword.ptr || f.tags.count > 0;
+    if (searched && find(r, &f, &page, &hits)) return list_found(r, &page, &hits);
+    int64_t began_ns = clock_mono_ns();
     dbp_init(&p);
     page_params(&p, &page);
     struct db_stmt(*statements)[2] = choose(r, &f, &p);
     rc = db_exec(r->app->db, r->arena, DB_READ, &statements[page.sort][page.descending], &p, &rows);
     if (rc != RC_OK) return rc;
+    int64_t read_ns = clock_mono_ns();
+    if (searched) metric_observe(metric_one(&count_time), read_ns - began_ns);
     page_write(r, &page, &rows, (struct page_columns){COL_TOTAL, COL_CONTENT, SORT_COLUMNS[page.sort]}, write_content);
+    if (searched) metric_since(metric_one(&mapping_time), read_ns);
     return RC_OK;
 }
 

@@ -8,8 +8,13 @@
 #include "json_tree.h"
 #include "log.h"
 #include "mem.h"
+#include "metrics.h"
 
 enum { CONNECT_MS = 100, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 8000, SLOW_MAX = 3, ANSWER_MAX_BYTES = 64 << 20, REASON_MAX = 300 };
+
+static struct metric away = {.name = "mopl_search_engine_away",
+                             .help = "Processes that do without the search engine now, because it is away.",
+                             .type = METRIC_GAUGE};
 
 struct elastic {
     const struct conf *conf;
@@ -46,6 +51,7 @@ static void open_breaker(struct elastic *e, const char *why, int64_t pause_ms) {
     e->retry_at_ms = now_ms + (pause_ms > e->pause_ms ? pause_ms : e->pause_ms);
     if (!e->away) {
         log_event(LOG_WARN, "search_engine_away", LOG_CSTR("error", why));
+        metric_set(metric_one(&away), 1);
         e->since_ms = now_ms;
     }
     e->away = true;
@@ -53,6 +59,7 @@ static void open_breaker(struct elastic *e, const char *why, int64_t pause_ms) {
 
 static void close_breaker(struct elastic *e) {
     if (e->away) log_event(LOG_INFO, "search_engine_back", LOG_I64("away_ms", clock_mono_ms() - e->since_ms));
+    metric_set(metric_one(&away), 0);
     e->away = false;
     e->slow = 0;
     e->pause_ms = 0;

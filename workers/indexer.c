@@ -5,6 +5,7 @@
 #include "events.h"
 #include "json_tree.h"
 #include "log.h"
+#include "metrics.h"
 #include "search_index.h"
 #include "worker.h"
 
@@ -91,6 +92,18 @@ static enum rc handle(void *context, struct worker_context *w, const struct bus_
 
 /* Writing what waits */
 
+static const char *const OUTCOMES[] = {"written", "stale", "missing", "refused", NULL};
+static struct metric documents = {
+    METRIC_COUNT(
+        "mopl_search_documents_total",
+        "Documents sent to the search engine: written or removed, older than what it had, without an index, or not taken."),
+    .labels = {"outcome"}, .values = OUTCOMES};
+
+static void count_documents(const struct search_bulk_result *r) {
+    const int64_t counts[] = {r->written, r->stale, r->missing, r->refused};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) metric_add(metric_nth(&documents, i), (uint64_t)counts[i]);
+}
+
 static void put_rows(struct search_bulk *bulk, enum search_kind kind, const struct db_rows *rows) {
     int aliases = rows->count > 0 && db_bool(rows, 0, COL_BUILDING) ? 2 : 1;
     for (int row = 0; row < rows->count; row++) {
@@ -141,6 +154,7 @@ static enum rc write_chunk(struct indexer *ix, struct worker_context *w, enum se
     rc = search_bulk_send(&bulk, &result);
     search_bulk_fini(&bulk);
     if (rc != RC_OK) return rc;
+    count_documents(&result);
     note_missing(ix, result.missing > 0 && result.written + result.stale == 0);
     *more |= rows.count == CHUNK;
     return remove_pending(w, kind, &rows);

@@ -77,7 +77,8 @@ enum rc batch_skip(struct batch *b, const char *kind, struct str text) {
     report_count(&b->report, "skipped", 1);
     report_note(&b->report, kind, text);
     if (++b->skipped <= b->conf->batch_skip_limit) return RC_OK;
-    return batch_fail(b, RC_BAD_INPUT, "%lld items were unfit, the last one: %s (%.*s)", (long long)b->skipped, kind, (int)text.len,
+    b->no_resume = true; /* what was left out is to be looked at again */
+    return batch_fail(b, RC_TOO_MANY, "%lld items were unfit, the last one: %s (%.*s)", (long long)b->skipped, kind, (int)text.len,
                       text.ptr);
 }
 

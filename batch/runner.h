@@ -82,7 +82,7 @@ MUST_CHECK enum rc batch_chunk(struct batch *b, enum rc (*body)(void *context), 
 /* Notes why the run fails and returns `rc`, for `return batch_fail(...)`. */
 enum rc batch_fail(struct batch *b, enum rc rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Leaves an unfit item out: a note of that kind, and one more of the count "skipped". RC_BAD_INPUT, with the run's error, once
+/* Leaves an unfit item out: a note of that kind, and one more of the count "skipped". RC_TOO_MANY, with the run's error, once
  * there are more of them than the settings allow: then it is not the item that is unfit. */
 MUST_CHECK enum rc batch_skip(struct batch *b, const char *kind, struct str text);
 

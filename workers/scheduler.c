@@ -27,7 +27,18 @@ struct scheduler {
     struct worker_context *w;
     int64_t second;  /* of the UTC day */
     int64_t born_us; /* by the database's clock; 0: not known yet */
+    int64_t told_us; /* of what time the log was told last */
 };
+
+/* Once for each. */
+static void tell_next(struct scheduler *s, int64_t slot_us) {
+    static const int64_t DAY_US = INT64_C(86400) * 1000000;
+    char text[CLOCK_TEXT_LEN];
+    if (s->told_us == slot_us + DAY_US) return;
+    s->told_us = slot_us + DAY_US;
+    clock_format(s->told_us, text);
+    log_event(LOG_INFO, "daily_jobs_next", LOG_STR("at", str_from(text, sizeof text)));
+}
 
 static bool is_due(struct scheduler *s) {
     struct db_params p;
@@ -37,7 +48,9 @@ static bool is_due(struct scheduler *s) {
     if (db_exec(s->w->db, &s->w->arena, DB_READ, &look, &p, &rows) != RC_OK) return false;
     if (s->born_us == 0) s->born_us = db_time(&rows, 0, 0);
     bool done = db_bool(&rows, 0, 2), ran_before = db_bool(&rows, 0, 3);
-    return !done && (ran_before || db_time(&rows, 0, 1) >= s->born_us);
+    bool due = !done && (ran_before || db_time(&rows, 0, 1) >= s->born_us);
+    if (!due) tell_next(s, db_time(&rows, 0, 1));
+    return due;
 }
 
 /* The program lies beside this one. */

@@ -243,11 +243,21 @@ var.max_connections = $((max_fds / 3))
 var.no_file = "$([ -n "$MOPL_S3_BUCKET" ] && echo /api/stored || echo /api/gone)"
 var.max_upload_kb = $((MOPL_UPLOAD_MAX_BYTES / 1024 + 2048))
 var.hsts = ( $hsts )
+var.proxy_modules = ( $([ -z "$MOPL_TRUSTED_PROXIES" ] || echo '"mod_extforward"') )
 var.site_csp = "default-src 'self'; script-src 'self'$(script_hashes "$web_root/index.html"); style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 include var.conf + "/lighttpd.conf"
+$(trusted_proxies)
 \$SERVER["socket"] == "$run/front.sock" { include var.conf + "/monitoring.conf" }
 $([ -z "$MOPL_METRICS_LISTEN" ] || printf '$SERVER["socket"] == "%s" { include var.conf + "/monitoring.conf" }' "$MOPL_METRICS_LISTEN")
 EOT
+}
+
+# Behind a proxy the last address of X-Forwarded-For that is none of theirs is the caller's: of that who asks can forge nothing.
+trusted_proxies() {
+  local proxy list=
+  [ -n "$MOPL_TRUSTED_PROXIES" ] || return 0
+  for proxy in ${MOPL_TRUSTED_PROXIES//,/ }; do list+="\"$proxy\" => \"trust\", "; done
+  printf 'extforward.forwarder = ( %s )\nextforward.headers = ( "X-Forwarded-For" )\n' "$list"
 }
 
 # The inline scripts of a page as CSP sources, one after another. Browsers hash them with line ends normalised.

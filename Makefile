@@ -26,7 +26,7 @@ WORKERS := $(foreach w,$(basename $(notdir $(wildcard workers/*.c))),$(if $(find
 TOOLS := $(foreach t,$(basename $(notdir $(wildcard tools/*.c))),$(if $(findstring -,$(t:mopl-%=%)),,$(t)))
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(basename $(notdir $(wildcard tests/unit/*.c)))
-PROGRAMS := $(addprefix $(B)/bin/,$(RESPONDERS) $(WORKERS) $(TOOLS)) $(if $(wildcard batch/*.c),$(B)/bin/mopl-batch)
+PROGRAMS := $(addprefix $(B)/bin/,$(RESPONDERS) $(WORKERS) $(TOOLS) sse-bridge) $(if $(wildcard batch/*.c),$(B)/bin/mopl-batch)
 
 .PHONY: run
 run: deps ## install, build, start, load the demo catalogue; prints the address and the administrator's sign-in
@@ -86,6 +86,9 @@ $(B)/tests/unit/test_import_catalogue: $(B)/batch/catalogue.o $(B)/batch/item.o
 $(B)/libbridge.a: $(patsubst %.c,$(B)/%.o,$(filter-out sse-bridge/main.c,$(wildcard sse-bridge/*.c)))
 	@rm -f $@
 	$(AR) rcs $@ $^
+$(B)/bin/sse-bridge: $(B)/sse-bridge/main.o $(B)/libbridge.a $(B)/libmopl.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lev $(LIBS)
 $(B)/tests/unit/test_bridge_%: $(B)/tests/unit/test_bridge_%.o $(SUPPORT_OBJ) $(B)/libbridge.a $(B)/libmopl.a
 	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) -lev $(LIBS)
 $(B)/tests/fuzz/fuzz_bridge_%: $(B)/tests/fuzz/fuzz_bridge_%.o $(B)/libbridge.a $(B)/libmopl.a

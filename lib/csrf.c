@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 
 #include "base64.h"
+#include "origin.h"
 #include "random.h"
 
 enum { TOKEN_BYTES = 32, TOKEN_TEXT_MAX = 256 };
@@ -42,24 +43,14 @@ enum rc csrf_check_token(struct req *r) {
 }
 
 bool csrf_origin_allowed(const struct req *r, struct str origin) {
-    struct str rest = str_of(r->app->conf->allowed_origins);
-    while (origin.len > 0 && rest.ptr) {
-        if (str_eq_nocase(str_trim(str_cut(&rest, ',')), origin)) return true;
-    }
-    return false;
-}
-
-/* The scheme is left open: behind a proxy that ends TLS we cannot know it. */
-static bool is_own_origin(const struct req *r, struct str origin) {
-    struct str host = req_var(r, "HTTP_HOST");
-    size_t scheme = str_starts_nocase(origin, STR("http://")) ? 7 : str_starts_nocase(origin, STR("https://")) ? 8 : 0;
-    return scheme > 0 && host.len > 0 && str_eq_nocase(str_from(origin.ptr + scheme, origin.len - scheme), host);
+    return origin_in_list(origin, r->app->conf->allowed_origins);
 }
 
 enum rc csrf_check_origin(struct req *r) {
     struct str origin = req_var(r, "HTTP_ORIGIN");
     if (origin.ptr) {
-        return is_own_origin(r, origin) || csrf_origin_allowed(r, origin) ? RC_OK : req_fail(r, RC_FORBIDDEN, MSG_ORIGIN);
+        bool allowed = origin_is_of_host(origin, req_var(r, "HTTP_HOST")) || csrf_origin_allowed(r, origin);
+        return allowed ? RC_OK : req_fail(r, RC_FORBIDDEN, MSG_ORIGIN);
     }
     struct str site = req_var(r, "HTTP_SEC_FETCH_SITE");
     bool own = !site.ptr || str_eq(site, STR("same-origin")) || str_eq(site, STR("none"));

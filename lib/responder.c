@@ -92,6 +92,7 @@ static int open_stop(void) {
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGQUIT); /* what multiwatch 1.0.0 sends when it is to send SIGTERM */
     signal(SIGPIPE, SIG_IGN);
     return sigprocmask(SIG_BLOCK, &stops, NULL) == 0 ? signalfd(-1, &stops, SFD_CLOEXEC) : -1;
 }

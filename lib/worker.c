@@ -51,6 +51,7 @@ void worker_catch_signals(void) {
     struct sigaction stop = {.sa_handler = on_stop};
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGQUIT, &stop, NULL); /* what multiwatch 1.0.0 sends when it is to send SIGTERM */
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -28,9 +28,9 @@ struct worker {
  */
 extern const struct worker worker;
 
-/* SIGTERM and SIGINT ask to stop, SIGPIPE is ignored. Done by main. */
+/* SIGTERM, SIGINT and SIGQUIT ask to stop, SIGPIPE is ignored. Done by main. */
 void worker_catch_signals(void);
-/* True once SIGTERM or SIGINT came. */
+/* True once one of them came. */
 bool worker_stopping(void);
 /* Sleeps up to `ms`, less if a signal comes. */
 void worker_sleep(int ms);

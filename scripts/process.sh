@@ -53,12 +53,17 @@ await() {  # SECONDS COMMAND...: until the command is true; false when the time 
   done
 }
 
-# Signals a service and waits; one that outstays its time is killed with all of its process group.
+# Signals a service and waits.
 stop() {  # NAME SIGNAL SECONDS
+  if running "$1"; then kill "-$2" "$pid" 2>/dev/null || true; fi
+  ended "$1" "$3"
+}
+
+# Waits for one that was told to end; if it outstays its time it is killed with all of its process group.
+ended() {  # NAME SECONDS
   if running "$1"; then
-    kill "-$2" "$pid" 2>/dev/null || true
-    if ! await "$3" gone "$pid"; then
-      echo "mopl: $1 did not end within $3 s and is killed" >&2
+    if ! await "$2" gone "$pid"; then
+      echo "mopl: $1 did not end within $2 s and is killed" >&2
       kill -KILL -- "-$pid" 2>/dev/null || true
       await 5 gone "$pid" || true
     fi

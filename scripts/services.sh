@@ -3,13 +3,13 @@
 
 pg_bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 
-# Responders are the programs of the build that are neither tools nor workers.
+# Responders are the programs of the build that are neither tools, nor workers, nor the bridge.
 responder_names() {
   local file
   for file in "$bin"/*; do
     # Pictures are files unless there is a bucket.
     [ "${file##*/}" != files ] || [ -n "${MOPL_S3_BUCKET:-}" ] || [ -e "$run/files.pid" ] || continue
-    if [ -x "$file" ] && [[ ${file##*/} != mopl-* ]] && ! is_worker "${file##*/}"; then echo "${file##*/}"; fi
+    if [ -x "$file" ] && [[ ${file##*/} != mopl-* && ${file##*/} != sse-bridge ]] && ! is_worker "${file##*/}"; then echo "${file##*/}"; fi
   done
 }
 
@@ -30,6 +30,7 @@ expected_services() {
   [ -e "$MOPL_DATA/search/port" ] && echo search
   responder_names
   worker_names
+  bridge_names
   echo lighttpd
   for name in "${monitoring_services[@]}"; do [ ! -e "$run/$name.pid" ] || echo "$name"; done
 }
@@ -154,7 +155,7 @@ fill_search() {
 # A worker that dies is replaced; the many retries count only those that die within a second of their start.
 start_responder() {  # NAME
   running "$1" && return
-  [ ! -e "$run/$1.sock" ] || end_strays "$1"
+  [ ! -e "$run/$1.sock" ] || end_strays "$1" "$1"
   launch "$1" spawn-fcgi -n -s "$run/$1.sock" -b 4096 -M 0600 -- \
     "$(type -P multiwatch)" -f "$(workers_of "$1")" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
 }
@@ -174,9 +175,9 @@ start_workers() {
 }
 
 # A socket that is left over may have workers left over, who outlived their multiwatch.
-end_strays() {  # NAME
+end_strays() {  # NAME COMMAND
   local stray
-  for stray in $(pgrep -f "$bin/$1\$"); do
+  for stray in $(pgrep -f "$bin/$2\$"); do
     is_ours "$stray" && [ "$stray" != "$$" ] || continue
     kill -TERM "$stray" 2>/dev/null && await 5 gone "$stray" || kill -KILL "$stray" 2>/dev/null || true
   done
@@ -194,13 +195,13 @@ start_front() {  # RESPONDERS
     launch lighttpd lighttpd -D -f "$run/lighttpd.conf"
   fi
   await 30 front_settled "$@" && running lighttpd && return
-  for name in "$@" lighttpd; do running "$name" && answers "$name" || show_log "$name"; done
+  for name in "$@" lighttpd $(bridge_names); do running "$name" && answers "$name" || show_log "$name"; done
   stop_all
   die "the API did not answer at $address"
 }
 
 # It answers, or there is nothing left to wait for.
-front_settled() { ! running lighttpd || answers "$@"; }
+front_settled() { ! running lighttpd || { answers "$@" && bridges_answer; }; }
 
 # True when each of these responders answers a request, whatever it thinks of it.
 answers() {  # RESPONDERS
@@ -208,6 +209,7 @@ answers() {  # RESPONDERS
   for name; do
     case "$name" in
       lighttpd | files) ;;  # a bucket that is away keeps nothing from starting
+      sse_bridge-*) bridges_answer || return 1 ;;
       auth) urls+=(-o /dev/null "$address/api/health") ;;
       metrics) local_metrics >/dev/null || return 1 ;;
       oauth) urls+=(-o /dev/null "$address/login/oauth2/none") ;;
@@ -244,6 +246,7 @@ var.no_file = "$([ -n "$MOPL_S3_BUCKET" ] && echo /api/stored || echo /api/gone)
 var.max_upload_kb = $((MOPL_UPLOAD_MAX_BYTES / 1024 + 2048))
 var.hsts = ( $hsts )
 var.proxy_modules = ( $([ -z "$MOPL_TRUSTED_PROXIES" ] || echo '"mod_extforward"') )
+var.bridges = ( $(bridge_sockets))
 var.site_csp = "default-src 'self'; script-src 'self'$(script_hashes "$web_root/index.html"); style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 include var.conf + "/lighttpd.conf"
 $(trusted_proxies)
@@ -294,6 +297,10 @@ restart_service() {  # NAME PID
       kill -USR1 "$2"
       await 10 answers auth || { show_log lighttpd; die "the API does not answer at $address"; }
       ;;
+    sse_bridge-*)
+      restart_bridge "$1" "$2"
+      mark_log "$1" restart
+      ;;
     *)
       [ -x "$bin/$1" ] || die "$bin/$1 is missing: build first (make)"
       for child in $(children "$2"); do
@@ -311,17 +318,22 @@ replaced() {  # OLD PARENT NAME
 }
 
 # The front first, so that requests under way still find their responders, whose last events still find the workers; PostgreSQL last.
+# The front server ends when the streams have ended, which the bridges see to when it takes no new ones any more.
 stop_all() {
-  local file name responders=() workers=()
-  stop lighttpd INT 15
+  local file name responders=() workers=() bridges=()
   for file in "$run"/*.pid; do
     name=${file##*/}
     name=${name%.pid}
     case "$name" in
       lighttpd | redis | kafka | search | postgres | '*') ;;
+      sse_bridge-*) bridges+=("$name") ;;
       *) if is_worker "$name"; then workers+=("$name"); else responders+=("$name"); fi ;;
     esac
   done
+  if running lighttpd; then kill -INT "$pid" 2>/dev/null || true; fi
+  for name in "${bridges[@]}"; do if running "$name"; then kill -TERM "$pid" 2>/dev/null || true; fi; done
+  ended lighttpd 15
+  for name in "${bridges[@]}"; do ended "$name" 20; done
   stop_together "${responders[@]}"
   stop_together "${workers[@]}"
   stop kafka TERM 30

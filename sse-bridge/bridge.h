@@ -28,6 +28,12 @@ struct bridge {
     struct viewing *viewing; /* who has a conversation open, for Redis (viewing.c) */
     struct logs *logs;       /* the SSE side's reading of people's event logs (sse.c) */
     struct conns *conns;
+    struct xhr_sessions *xhr;
 };
+
+/* Runs one process of bridge `number` until SIGTERM; conf is valid. It listens on descriptor 0 (a unix socket), and on
+ * BRIDGE_DIRECT_FD if MOPL_BRIDGE_LISTEN is set; both are made and held by others, and outlive it. Exit code. */
+enum { BRIDGE_FRONT_FD = 0, BRIDGE_DIRECT_FD = 3 };
+int bridge_run(const struct conf *conf, int number);
 
 #endif

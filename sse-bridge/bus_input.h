@@ -26,4 +26,7 @@ int64_t bus_input_messages(const struct bus_input *in); /* so far */
 int64_t bus_input_defects(const struct bus_input *in);  /* messages left out so far */
 int64_t bus_input_lag(const struct bus_input *in);      /* messages behind; -1 if unknown */
 
+/* For --check-sql; NULL-ended. */
+extern struct db_stmt *const bus_input_statements[];
+
 #endif

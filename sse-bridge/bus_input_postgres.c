@@ -34,6 +34,7 @@ static struct db_stmt read_rows = {
     "CROSS JOIN LATERAL (SELECT * FROM outbox o WHERE o.topic = t.topic AND o.position > $2::bigint "
     "                    ORDER BY o.position LIMIT $3::bigint) o ORDER BY o.position LIMIT $3::bigint",
     0};
+struct db_stmt *const bus_input_statements[] = {&find_end, &read_rows, NULL};
 
 static void look(struct input_postgres *p);
 

@@ -68,6 +68,7 @@ struct conn {
     bool finishing : 1; /* conn_finish */
     bool shut : 1;      /* finishing, and all was sent */
     bool closing : 1;
+    bool leaving : 1;
 };
 
 struct conns {
@@ -439,6 +440,25 @@ void conns_each(struct bridge *b, void (*each)(void *context, struct conn *c), v
     for (struct conn *c = b->conns->first; c; c = c->next) {
         if (!c->closing) each(context, c);
     }
+}
+
+size_t conns_leave(struct bridge *b, size_t max) {
+    size_t others = 0;
+    for (struct conn *c = b->conns->first; c; c = c->next) {
+        if (c->leaving || c->closing) continue;
+        if (max == 0) {
+            others++;
+            continue;
+        }
+        max--;
+        c->leaving = true;
+        if (c->protocol->leave) {
+            c->protocol->leave(c);
+        } else {
+            conn_finish(c);
+        }
+    }
+    return others;
 }
 
 struct conn *conn_new(struct bridge *b, int fd, bool by_front, const struct protocol *protocol, void *state) {

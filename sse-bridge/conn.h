@@ -29,6 +29,8 @@ struct protocol {
     size_t (*input)(struct conn *c, char *data, size_t len);
     /* The kernel took everything that had been queued. May be NULL. */
     void (*drained)(struct conn *c);
+    /* The bridge goes, another one is there already: tells the peer to come back, and ends. NULL: conn_finish does. */
+    void (*leave)(struct conn *c);
     /* Last call: the peer went away, or the connection was closed by us. It comes at the end of a turn, never out of a call of
      * this header. */
     void (*closed)(struct conn *c);
@@ -40,6 +42,9 @@ void conns_free(struct conns *all);
 size_t conns_count(const struct bridge *b);
 /* Calls `each` for all of them; it may close any, and open none. */
 void conns_each(struct bridge *b, void (*each)(void *context, struct conn *c), void *context);
+
+/* Lets up to `max` further connections leave; how many have not been asked to yet. */
+size_t conns_leave(struct bridge *b, size_t max);
 
 /* Takes a connected socket over, which must not block. Owned by the module; valid until closed() returned. by_front: it came
  * through the unix socket. */

@@ -227,7 +227,7 @@ static void sse_closed(struct conn *c) {
     free(s);
 }
 
-static const struct protocol sse_protocol = {"sse", sse_input, sse_drained, sse_closed};
+static const struct protocol sse_protocol = {.name = "sse", .input = sse_input, .drained = sse_drained, .closed = sse_closed};
 
 /* The position to go on behind, from wherever clients put it: the query first, since a client that has both wrote it last. */
 static struct str resume_text(const struct http_head *head, struct arena *a, bool *broken) {

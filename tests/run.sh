@@ -132,7 +132,7 @@ fi
 if wanted sql || wanted integration || wanted clients; then
   if start_instance; then
     if wanted sql; then
-      for source in endpoints/*.c workers/*.c; do
+      for source in endpoints/*.c workers/*.c sse-bridge.c; do
         name=$(basename "$source" .c)
         [[ $name == *-* ]] && continue
         status=0

@@ -28,7 +28,7 @@ static void on_closed(struct conn *c) {
     seen.closed++;
 }
 
-static const struct protocol lines = {"lines", lines_input, on_drained, on_closed};
+static const struct protocol lines = {.name = "lines", .input = lines_input, .drained = on_drained, .closed = on_closed};
 
 static size_t lines_input(struct conn *c, char *data, size_t len) {
     (void)c;
@@ -245,7 +245,7 @@ static size_t upper_input(struct conn *c, char *data, size_t len) {
     return len;
 }
 
-static const struct protocol upper = {"upper", upper_input, NULL, on_closed};
+static const struct protocol upper = {.name = "upper", .input = upper_input, .closed = on_closed};
 
 static size_t first_line_input(struct conn *c, char *data, size_t len) {
     size_t used = lines_input(c, data, len > 4 ? 4 : len);
@@ -253,7 +253,7 @@ static size_t first_line_input(struct conn *c, char *data, size_t len) {
     return used;
 }
 
-static const struct protocol first_line = {"first_line", first_line_input, NULL, on_closed};
+static const struct protocol first_line = {.name = "first_line", .input = first_line_input, .closed = on_closed};
 
 Test(bridge_conn, another_protocol_takes_what_is_behind) {
     conn_switch(conn, &first_line, NULL);

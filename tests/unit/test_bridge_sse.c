@@ -45,7 +45,7 @@ static void gone(struct conn *c) {
 
 /* `query` with its '?', `headers` each with CR LF. */
 static struct browser request(const char *query, const char *headers, const char *address) {
-    static const struct protocol first = {"http", take_nothing, NULL, gone};
+    static const struct protocol first = {.name = "http", .input = take_nothing, .closed = gone};
     static const struct http_limits limits = {8192, 16384, 0, HTTP_FIELDS_MAX};
     struct browser w = {0};
     int ends[2];

@@ -81,6 +81,7 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libmopl.a
 
 # The pure parts of the jobs, which are not in the library.
 $(B)/tests/unit/test_import_catalogue: $(B)/batch/catalogue.o $(B)/batch/item.o
+$(B)/tests/unit/test_collected_items: $(addprefix $(B)/batch/,tmdb.o sportsdb.o json.o item.o)
 
 # The real-time bridge without its main is a library: tests/unit/test_bridge_NAME and tests/fuzz/fuzz_bridge_NAME link it.
 $(B)/libbridge.a: $(patsubst %.c,$(B)/%.o,$(filter-out sse-bridge/main.c,$(wildcard sse-bridge/*.c)))

@@ -58,8 +58,8 @@ static enum rc fetch_page(struct fetch *f, const struct tmdb_kind *kind, int64_t
                                    f->api, kind->path, (long long)number);
     enum rc rc = source_get(&f->source, url, what, &answer);
     if (rc != RC_OK) return rc;
-    struct json_object *results = source_list(answer, "results");
-    int64_t total = source_number(answer, "total_pages");
+    struct json_object *results = json_list(answer, "results");
+    int64_t total = json_number(answer, "total_pages");
     if (!results) return batch_fail(b, RC_BAD_INPUT, "TMDB: %s: the answer has no results", what);
     rc = take_results(f, kind, results, what);
     *last = number >= total || number >= f->pages;

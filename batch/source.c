@@ -3,11 +3,10 @@
 #include <stdio.h>
 
 #include "clock.h"
-#include "item.h"
 #include "log.h"
 #include "utf8.h"
 
-enum { CONNECT_MS = 10000, ANSWER_MAX_BYTES = 8 << 20, WAITS_MAX = 10, DEPTH_MAX = 16, SAID_MAX = 200 };
+enum { CONNECT_MS = 10000, ANSWER_MAX_BYTES = 8 << 20, WAITS_MAX = 10, SAID_MAX = 200 };
 
 enum source_verdict source_judge(enum rc rc, const struct http_answer *answer) {
     if (rc == RC_UNAVAILABLE) return SOURCE_AGAIN;
@@ -17,24 +16,10 @@ enum source_verdict source_judge(enum rc rc, const struct http_answer *answer) {
     return answer->status >= 500 ? SOURCE_AGAIN : SOURCE_NEVER;
 }
 
-static void release(void *object) {
-    json_object_put(object);
-}
-
-static struct json_object *parse(struct arena *a, struct str text) {
-    if (!utf8_valid(text) || text.len > INT32_MAX) return NULL;
-    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    struct json_object *o = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
-    json_tokener_free(tokener);
-    arena_defer(a, release, o);
-    return json_object_is_type(o, json_type_object) ? o : NULL;
-}
-
 /* What the source says of its refusal, if it does so as TMDB does. */
 static struct str said(struct arena *a, const struct http_answer *answer) {
-    struct json_object *o = parse(a, answer->body);
-    struct str text = o ? source_text(a, o, "status_message") : (struct str){0};
+    struct json_object *o = json_of_source(a, answer->body);
+    struct str text = o ? json_text(a, o, "status_message") : (struct str){0};
     return utf8_prefix(text, SAID_MAX);
 }
 
@@ -75,7 +60,7 @@ enum rc source_get(struct source *s, const char *url, const char *what, struct j
         steps_time(&b->steps, STEP_READ, 1, clock_now_us() - began_us);
         if (verdict == SOURCE_NEVER) return refuse(s, what, &answer);
         if (verdict == SOURCE_GOOD) {
-            *out = parse(&b->chunk, answer.body);
+            *out = json_of_source(&b->chunk, answer.body);
             if (*out) return RC_OK;
         }
         if (verdict == SOURCE_LATER) {
@@ -93,25 +78,4 @@ enum rc source_get(struct source *s, const char *url, const char *what, struct j
 
 const char *source_base(struct arena *a, const char *base, const char *path) {
     return strchr(strstr(base, "://") + strlen("://"), '/') ? base : arena_printf(a, "%s%s", base, path);
-}
-
-struct str source_text(struct arena *a, struct json_object *o, const char *name) {
-    struct json_object *member;
-    if (!json_object_object_get_ex(o, name, &member) || !json_object_is_type(member, json_type_string)) return (struct str){0};
-    struct str text = str_from(json_object_get_string(member), (size_t)json_object_get_string_len(member));
-    return utf8_valid(text) ? item_tidy(a, text) : (struct str){0}; /* an escape may have made what the answer itself is not */
-}
-
-int64_t source_number(struct json_object *o, const char *name) {
-    struct json_object *member;
-    int64_t n = 0;
-    if (!json_object_object_get_ex(o, name, &member)) return 0;
-    if (json_object_is_type(member, json_type_int)) return json_object_get_int64(member);
-    if (!json_object_is_type(member, json_type_string)) return 0;
-    return str_to_i64(str_of(json_object_get_string(member)), &n) ? n : 0;
-}
-
-struct json_object *source_list(struct json_object *o, const char *name) {
-    struct json_object *member;
-    return json_object_object_get_ex(o, name, &member) && json_object_is_type(member, json_type_array) ? member : NULL;
 }

@@ -2,9 +2,8 @@
 #ifndef MOPL_BATCH_SOURCE_H
 #define MOPL_BATCH_SOURCE_H
 
-#include <json-c/json.h>
-
 #include "http_client.h"
+#include "json.h"
 #include "runner.h"
 
 struct source {
@@ -30,11 +29,5 @@ MUST_CHECK enum rc source_get(struct source *s, const char *url, const char *wha
 
 /* The address of an API on a server other than the service's own: `base` as it is if it has a path, else with this one. */
 const char *source_base(struct arena *a, const char *base, const char *path);
-
-/* Members of a source's object; what is missing or of another type gives the absent view or 0. Numbers may be texts, as with
- * TheSportsDB. Texts are borrowed from the object and tidied into the arena. */
-struct str source_text(struct arena *a, struct json_object *o, const char *name);
-int64_t source_number(struct json_object *o, const char *name);
-struct json_object *source_list(struct json_object *o, const char *name); /* NULL if it is no list */
 
 #endif

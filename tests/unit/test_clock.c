@@ -140,3 +140,15 @@ Test(clock, mail_date) {
     clock_format_mail(INT64_MAX, text);
     cr_assert_str_eq(text, "Fri, 31 Dec 9999 23:59:59 +0000");
 }
+
+Test(clock, a_time_of_each_day) {
+    int64_t second = -1;
+    cr_assert(clock_parse_daily(STR("01:00"), &second) && second == 3600);
+    cr_assert(clock_parse_daily(STR("00:00"), &second) && second == 0);
+    cr_assert(clock_parse_daily(STR("23:59"), &second) && second == 86340);
+    cr_assert(clock_parse_daily(STR("01:00+09:00"), &second) && second == 16 * 3600);
+    cr_assert(clock_parse_daily(STR("20:30-05:30"), &second) && second == 2 * 3600);
+    static const char *const bad[] = {"",       "1:00",  "24:00",       "01:60",       "01:00Z",       "01:00+9:00", "01:00+15:00",
+                                      "01:00 ", "-1:00", "01:00+09:60", "01:00*09:00", "01:00+09:00x", "0100",       "ab:cd"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) cr_assert_not(clock_parse_daily(str_of(bad[i]), &second), "%s", bad[i]);
+}

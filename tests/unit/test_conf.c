@@ -422,3 +422,50 @@ Test(conf, can_be_ended_without_loading_and_twice) {
     conf_fini(&conf);
     cr_assert_null(conf.storage);
 }
+
+Test(conf, a_bucket_needs_all_that_belongs_to_it) {
+    expect_ok();
+    cr_assert_str_eq(conf.s3_endpoint, "");
+    cr_assert_eq(setenv("MOPL_S3_ACCESS_KEY", "key", 1), 0);
+    expect_error("MOPL_S3_BUCKET");
+    cr_assert_eq(setenv("MOPL_S3_BUCKET", "pictures", 1), 0);
+    expect_error("MOPL_S3_SECRET_KEY");
+    cr_assert_eq(setenv("MOPL_S3_SECRET_KEY", "secret", 1), 0);
+    expect_bad("MOPL_S3_BUCKET", "a_b", "3 to 63 letters");
+    cr_assert_eq(setenv("MOPL_S3_BUCKET", "pictures", 1), 0);
+    expect_ok();
+    cr_assert_str_eq(conf.s3_endpoint, "https://s3.us-east-1.amazonaws.com");
+    expect_bad("MOPL_S3_ENDPOINT", "http://host/path", "without a path");
+    expect_bad("MOPL_S3_STYLE", "dns", "must be path or virtual");
+    expect_bad("MOPL_S3_REGION", "eu west", "must be a region's name");
+    cr_assert_eq(setenv("MOPL_S3_BUCKET", "pictures", 1), 0);
+    expect_ok();
+    char *text = printed(conf_print);
+    cr_assert_not_null(strstr(text, "MOPL_S3_SECRET_KEY=********"));
+    free(text);
+}
+
+Test(conf, names_that_operators_know_count_where_ours_are_not_given) {
+    static const char *const names[] = {
+        "AWS_S3_BUCKET",          "AWS_S3_ACCESS_KEY", "AWS_S3_SECRET_KEY", "AWS_S3_REGION",     "MOPL_S3_REGION",
+        "TMDB_READ_ACCESS_TOKEN", "SPORT_API_KEY",     "PUSH_GATE_WAY_URL", "AWS_S3_NO_SETTING", "AWS_REGION"};
+    static const char *const values[] = {
+        "theirs", "key", "secret", "eu-west-1", "eu-central-1", "token", "sport", "http://127.0.0.1:9091", "ignored", "ignored"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) cr_assert_eq(setenv(names[i], values[i], 1), 0);
+    expect_ok();
+    cr_assert_str_eq(conf.s3_bucket, "theirs");
+    cr_assert_str_eq(conf.s3_secret_key, "secret");
+    cr_assert_str_eq(conf.s3_region, "eu-central-1");
+    cr_assert_str_eq(conf.tmdb_token, "token");
+    cr_assert_str_eq(conf.sport_key, "sport");
+    cr_assert_str_eq(conf.push_gateway, "http://127.0.0.1:9091");
+}
+
+Test(conf, addresses_and_time_of_the_jobs) {
+    expect_bad("MOPL_TMDB_URL", "api.example", "must be an address");
+    expect_bad("MOPL_SPORTS_URL", "https://api.example/", "without a slash");
+    expect_bad("MOPL_BATCH_AT", "25:00", "must be a time");
+    expect_bad("MOPL_BATCH_AT", "1:00", "must be a time");
+    cr_assert_eq(setenv("MOPL_BATCH_AT", "off", 1), 0);
+    expect_ok();
+}

@@ -55,6 +55,7 @@ static const struct route routes[] = {
     {HTTP_DELETE, "/api/things/{thingId}", AUTH_ANYONE, 0, 204, answer},
     {HTTP_GET, "/api/things/{thingId}/parts/{partId}", AUTH_ANYONE, 0, 200, answer},
     {HTTP_GET, "/api/posters/{thingId}.svg", AUTH_ANYONE, ROUTE_PUBLIC_CACHE, 200, poster},
+    {HTTP_GET, "/api/files/{+key}", AUTH_ANYONE, ROUTE_PUBLIC_CACHE, 200, poster},
     {HTTP_GET, "/api/me", AUTH_USER, 0, 200, answer},
     {HTTP_POST, "/api/me", AUTH_USER, 0, 204, answer},
     {HTTP_GET, "/api/admin", AUTH_ADMIN, 0, 200, answer},
@@ -210,6 +211,18 @@ Test(router, head_is_get_without_the_body) {
     cr_assert_eq(ask("HEAD", "/nowhere"), 404);
     cr_assert_eq(f.out.len, 0u);
     cr_assert_eq(ask("HEAD", "/api/form"), 405);
+}
+
+Test(router, the_rest_of_a_path) {
+    cr_assert_eq(ask("GET", "/api/files/a/b%20c/../d.png?x=/y"), 200);
+    assert_str(f.r.path_rest, STR("a/b%20c/../d.png"));
+    cr_assert_eq(ask("GET", "/api/files/one"), 200);
+    assert_str(f.r.path_rest, STR("one"));
+    cr_assert_eq(ask("GET", "/api/files/"), 404);
+    cr_assert_eq(ask("GET", "/api/files"), 404);
+    cr_assert_eq(ask("POST", "/api/files/a/b"), 405);
+    cr_assert_eq(ask("GET", "/api/things"), 200);
+    cr_assert_null(f.r.path_rest.ptr);
 }
 
 Test(router, path_ids) {
@@ -540,7 +553,7 @@ Test(router, the_table_is_printed) {
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
-    router_print(&(struct route_table){routes + 8, 3}, out);
+    router_print(&(struct route_table){routes + 9, 3}, out);
     fclose(out);
     assert_str(str_from(text, len), STR("GET /api/me user\nPOST /api/me user\nGET /api/admin admin\n"));
     free(text);

@@ -127,3 +127,59 @@ Test(storage, folder_that_cannot_be) {
     cr_assert_eq(storage_put(storage, STR("file"), STR("x")), RC_OK);
     cr_assert_null(storage_open(arena_printf(&arena, "%s/files/file", folder)));
 }
+
+Test(storage, what_was_stored_comes_back) {
+    struct str bytes;
+    cr_assert_eq(storage_put(storage, STR("content/ab/one.png"), STR("first")), RC_OK);
+    cr_assert_eq(storage_get(storage, &arena, STR("content/ab/one.png"), 5, &bytes), RC_OK);
+    cr_assert(str_eq(bytes, STR("first")));
+    cr_assert_eq(storage_get(storage, &arena, STR("content/ab/one.png"), 4, &bytes), RC_TOO_LARGE);
+    cr_assert_eq(storage_get(storage, &arena, STR("content/ab/two.png"), 5, &bytes), RC_NOT_FOUND);
+    cr_assert_eq(storage_get(storage, &arena, STR("nowhere/two.png"), 5, &bytes), RC_NOT_FOUND);
+    cr_assert_eq(storage_get(storage, &arena, STR("../one.png"), 5, &bytes), RC_BAD_INPUT);
+    cr_assert_eq(storage_ping(storage), RC_OK);
+}
+
+Test(storage, media_types) {
+    cr_assert_str_eq(storage_media_type(STR("a/b.png")), "image/png");
+    cr_assert_str_eq(storage_media_type(STR("a/b.jpg")), "image/jpeg");
+    cr_assert_str_eq(storage_media_type(STR("a/b.webp")), "image/webp");
+    cr_assert_str_eq(storage_media_type(STR("a/b.svg")), "application/octet-stream");
+    cr_assert_str_eq(storage_media_type(STR(".png")), "application/octet-stream");
+}
+
+struct seen {
+    int count;
+    int64_t bytes;
+    enum rc says;
+};
+
+static enum rc see(void *context, const struct storage_entry *entry) {
+    struct seen *seen = context;
+    seen->count++;
+    seen->bytes += entry->bytes;
+    cr_assert(str_starts(entry->key, STR("a/")) || str_starts(entry->key, STR("b/")), "%.*s", (int)entry->key.len, entry->key.ptr);
+    cr_assert_gt(entry->modified_us, INT64_C(1600000000) * 1000000);
+    return seen->says;
+}
+
+Test(storage, lists_its_own_and_nothing_else) {
+    struct seen seen = {0};
+    cr_assert_eq(storage_list(storage, see, &seen), RC_OK);
+    cr_assert_eq(seen.count, 0);
+    cr_assert_eq(storage_put(storage, STR("a/x/1.png"), STR("1")), RC_OK);
+    cr_assert_eq(storage_put(storage, STR("a/2.png"), STR("22")), RC_OK);
+    cr_assert_eq(storage_put(storage, STR("b/x/y/3.png"), STR("333")), RC_OK);
+    cr_assert_eq(symlink("/etc", arena_printf(&arena, "%s/files/link", folder)), 0);
+    FILE *hidden = fopen(arena_printf(&arena, "%s/files/a/.put-1", folder), "w"),
+         *odd = fopen(arena_printf(&arena, "%s/files/a/o d", folder), "w");
+    cr_assert(hidden && odd);
+    fclose(hidden);
+    fclose(odd);
+    cr_assert_eq(storage_list(storage, see, &seen), RC_OK);
+    cr_assert_eq(seen.count, 3);
+    cr_assert_eq(seen.bytes, 6);
+    seen = (struct seen){.says = RC_CONFLICT};
+    cr_assert_eq(storage_list(storage, see, &seen), RC_CONFLICT);
+    cr_assert_eq(seen.count, 1);
+}

@@ -19,7 +19,15 @@
 #include "session.h"
 #include "utf8.h"
 
-enum { SECRET_BYTES = 32, MAC_BYTES = 32, TIME_BYTES = 8, LIFE_S = 600, NAME_CHARS_MIN = 2, NAME_CHARS_MAX = 50, CODE_BYTES_MAX = 4096 };
+enum {
+    SECRET_BYTES = 32,
+    MAC_BYTES = 32,
+    TIME_BYTES = 8,
+    LIFE_S = 600,
+    NAME_CHARS_MIN = 2,
+    NAME_CHARS_MAX = 50,
+    CODE_BYTES_MAX = 4096
+};
 
 #define COOKIE_NAME "OAUTH_ATTEMPT"
 #define COOKIE_PATH "/login/oauth2/code"

@@ -53,7 +53,7 @@ static enum rc relate(struct req *r, struct db_stmt *stmt, struct db_rows *rows)
 }
 
 static enum rc end_relation(struct req *r, struct db_stmt *stmt) {
-    struct db_rows rows;
+    struct db_rows rows = {0};
     enum rc rc = relate(r, stmt, &rows);
     return rc == RC_OK && rows.count == 0 ? req_fail(r, RC_NOT_FOUND, MSG_USER_NOT_FOUND) : rc;
 }

@@ -1,9 +1,7 @@
 #include "conf.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,6 +10,7 @@
 #include "arena.h"
 #include "buf.h"
 #include "clock.h"
+#include "conf_forms.h"
 #include "json_write.h"
 #include "utf8.h"
 
@@ -51,14 +50,7 @@ enum {
     SETTING_COUNT
 };
 
-enum {
-    FILE_MAX_BYTES = 64 * 1024,
-    SHOWN_MAX_CHARACTERS = 80,
-    SOCKET_PATH_MAX_BYTES = 107,
-    KEY_MIN_BYTES = 32,
-    ORIGIN_MAX_BYTES = 300,
-    PORT_MAX = 65535
-};
+enum { FILE_MAX_BYTES = 64 * 1024, SHOWN_MAX_CHARACTERS = 80, SOCKET_PATH_MAX_BYTES = 107, KEY_MIN_BYTES = 32 };
 
 static const char file_name[] = "settings.env";
 
@@ -332,109 +324,6 @@ static void check_data_dir(struct loader *l) {
                       SOCKET_PATH_MAX_BYTES - strlen("/run/.s.PGSQL.5432")));
 }
 
-static bool has_only(struct str s, const char *extra) {
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!alphanumeric && !strchr(extra, c)) return false;
-    }
-    return s.len > 0;
-}
-
-static bool is_ipv6(const char *text) {
-    unsigned char address[16];
-    return inet_pton(AF_INET6, text, address) == 1;
-}
-
-/* HOST[:PORT]; an IPv6 address in brackets. `port` stays as it is without one. */
-static bool is_host_port(struct str s, int64_t *port) {
-    struct str rest = s;
-    if (s.len && s.ptr[0] == '[') {
-        struct str bracketed = str_cut(&rest, ']');
-        if (!rest.ptr || !has_only(str_from(bracketed.ptr + 1, bracketed.len - 1), ":.")) return false;
-        if (rest.len == 0) return true;
-        if (rest.ptr[0] != ':') return false;
-        (void)str_cut(&rest, ':');
-    } else if (!has_only(str_cut(&rest, ':'), ".-_")) {
-        return false;
-    }
-    return !rest.ptr || (str_to_i64(rest, port) && *port >= 1 && *port <= PORT_MAX);
-}
-
-/* SCHEME://HOST[:PORT], as browsers send it in Origin. */
-static bool is_origin(struct str s) {
-    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
-    int64_t port = 0;
-    return str_starts(s, scheme) && is_host_port(str_from(s.ptr + scheme.len, s.len - scheme.len), &port);
-}
-
-/* HOST:PORT, where so many ports follow one another. */
-static bool has_port(const char *text, int64_t ports) {
-    int64_t port = 0;
-    return is_host_port(str_of(text), &port) && port > 0 && port + ports - 1 <= PORT_MAX;
-}
-
-static bool is_origin_list(struct str list) {
-    while (list.ptr) {
-        struct str item = str_trim(str_cut(&list, ','));
-        if (!is_origin(item)) return false;
-    }
-    return true;
-}
-
-/* An origin that may name an account. A slash at its end is let pass. */
-static bool is_http_url(struct str s) {
-    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
-    if (!str_starts(s, scheme)) return false;
-    struct str rest = str_from(s.ptr + scheme.len, s.len - scheme.len);
-    if (rest.len > 0 && rest.ptr[rest.len - 1] == '/') rest.len--;
-    size_t at = rest.len;
-    while (at > 0 && rest.ptr[at - 1] != '@') at--;
-    char origin[ORIGIN_MAX_BYTES];
-    int len = snprintf(origin, sizeof origin, "http://%.*s", (int)(rest.len - at), rest.ptr + at);
-    return len > 0 && (size_t)len < sizeof origin && is_origin(str_of(origin));
-}
-
-static bool is_index_name(struct str s) {
-    enum { NAME_MAX_BYTES = 40 };
-    bool good = s.len > 0 && s.len <= NAME_MAX_BYTES && s.ptr[0] >= 'a' && s.ptr[0] <= 'z';
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        good &= (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-    }
-    return good;
-}
-
-static bool is_mail_address(struct str s) {
-    size_t at = str_find(s, '@');
-    return at > 0 && at + 1 < s.len && s.len <= 254 && str_find(s, ' ') == s.len &&
-           str_find(str_from(s.ptr + at + 1, s.len - at - 1), '@') == s.len - at - 1;
-}
-
-static bool is_one_of(const char *value, const char *const *allowed) {
-    while (*allowed && strcmp(value, *allowed) != 0) allowed++;
-    return *allowed != NULL;
-}
-
-/* Addresses and networks; they go into the front server's configuration. */
-static bool is_network_list(struct str list) {
-    while (list.ptr) {
-        if (!has_only(str_trim(str_cut(&list, ',')), ".:/")) return false;
-    }
-    return true;
-}
-
-/* An address of this site or of another; it goes into a header. */
-static bool is_target(const char *url) {
-    return (url[0] == '/' || strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0) && !strpbrk(url, " \"<>\\");
-}
-
-static bool is_database_url(const char *url) {
-    PQconninfoOption *options = PQconninfoParse(url, NULL);
-    PQconninfoFree(options);
-    return options != NULL;
-}
-
 static void check(struct loader *l, size_t at, bool holds, const char *complaint) {
     if (!holds) fail(l, at, str_of(text_of(&l->conf, at)), complaint);
 }
@@ -451,19 +340,14 @@ static void check_s3(struct loader *l) {
     bool any = *c->s3_endpoint || *c->s3_access_key || *c->s3_secret_key;
     check(l, AT_s3_bucket, bucket > 0 || !any, "must be set, as other settings of S3 are");
     if (bucket == 0) return;
-    check(l, AT_s3_bucket, bucket >= 3 && bucket <= 63 && has_only(str_of(c->s3_bucket), ".-"),
+    check(l, AT_s3_bucket, bucket >= 3 && bucket <= 63 && conf_has_only(str_of(c->s3_bucket), ".-"),
           "must be 3 to 63 letters, digits, . and -");
-    check(l, AT_s3_endpoint, *c->s3_endpoint == '\0' || is_origin(str_of(c->s3_endpoint)),
+    check(l, AT_s3_endpoint, *c->s3_endpoint == '\0' || conf_is_origin(str_of(c->s3_endpoint)),
           "must be http://HOST[:PORT] or https://HOST[:PORT], without a path");
-    check(l, AT_s3_region, has_only(str_of(c->s3_region), "-"), "must be a region's name");
+    check(l, AT_s3_region, conf_has_only(str_of(c->s3_region), "-"), "must be a region's name");
     check(l, AT_s3_access_key, *c->s3_access_key != '\0', "must be set, as MOPL_S3_BUCKET is");
     check(l, AT_s3_secret_key, *c->s3_secret_key != '\0', "must be set, as MOPL_S3_BUCKET is");
     check(l, AT_s3_style, strcmp(c->s3_style, "path") == 0 || strcmp(c->s3_style, "virtual") == 0, "must be path or virtual");
-}
-
-static bool is_web_address(struct str s) {
-    struct str scheme = str_starts(s, STR("https://")) ? STR("https://") : STR("http://");
-    return str_starts(s, scheme) && s.len > scheme.len && str_find(s, ' ') == s.len && s.ptr[s.len - 1] != '/';
 }
 
 static void check_batch(struct loader *l) {
@@ -472,11 +356,28 @@ static void check_batch(struct loader *l) {
     static const size_t addresses[] = {AT_tmdb_url, AT_tmdb_image_url, AT_sports_url, AT_push_gateway};
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         struct str text = str_of(text_of(c, addresses[i]));
-        check(l, addresses[i], text.len == 0 || is_web_address(text),
+        check(l, addresses[i], text.len == 0 || conf_is_web_address(text),
               "must be an address http://... or https://..., without a slash at its end");
     }
     check(l, AT_batch_at, strcmp(c->batch_at, "off") == 0 || clock_parse_daily(str_of(c->batch_at), &second),
           "must be a time like 01:00 or 01:00+09:00, or off");
+}
+
+static void check_accounts(struct loader *l) {
+    const struct conf *c = &l->conf;
+    check(l, AT_smtp_url,
+          !*c->smtp_url || str_starts(str_of(c->smtp_url), STR("smtp://")) || str_starts(str_of(c->smtp_url), STR("smtps://")),
+          "must be smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://...");
+    check(l, AT_smtp_tls, conf_is_one_of(c->smtp_tls, (const char *const[]){"required", "tried", "off", NULL}),
+          "must be required, tried or off");
+    check(l, AT_trusted_proxies, !*c->trusted_proxies || conf_is_network_list(str_of(c->trusted_proxies)),
+          "must be addresses or networks like 10.0.0.0/8, comma separated");
+    check(l, AT_google_issuer, conf_is_target(c->google_issuer) && *c->google_issuer != '/',
+          "must be an address of an OpenID provider");
+    check(l, AT_kakao_issuer, conf_is_target(c->kakao_issuer) && *c->kakao_issuer != '/',
+          "must be an address of an OpenID provider");
+    check(l, AT_oauth_success_url, conf_is_target(c->oauth_success_url), "must be a path or an address");
+    check(l, AT_oauth_failure_url, conf_is_target(c->oauth_failure_url), "must be a path or an address");
 }
 
 static void check_texts(struct loader *l) {
@@ -484,42 +385,32 @@ static void check_texts(struct loader *l) {
     struct str level = str_of(c->log_level);
     struct str redis = str_of(c->redis_url);
     size_t password = utf8_length(str_of(c->admin_password));
-    check(l, AT_listen_address, is_ipv6(c->listen_address) || has_only(str_of(c->listen_address), ".-"),
+    check(l, AT_listen_address, conf_is_ipv6(c->listen_address) || conf_has_only(str_of(c->listen_address), ".-"),
           "must be an IP address or a host name");
-    check(l, AT_metrics_listen, *c->metrics_listen == '\0' || has_port(c->metrics_listen, 1),
+    check(l, AT_metrics_listen, *c->metrics_listen == '\0' || conf_has_port(c->metrics_listen, 1),
           "must be HOST:PORT, such as 127.0.0.1:9464");
     check(l, AT_log_level,
           str_eq(level, STR("debug")) || str_eq(level, STR("info")) || str_eq(level, STR("warn")) || str_eq(level, STR("error")),
           "must be debug, info, warn or error");
-    check(l, AT_public_url, *c->public_url == '\0' || is_origin(str_of(c->public_url)),
+    check(l, AT_public_url, *c->public_url == '\0' || conf_is_origin(str_of(c->public_url)),
           "must be http://HOST[:PORT] or https://HOST[:PORT], without a path");
-    check(l, AT_allowed_origins, *c->allowed_origins == '\0' || is_origin_list(str_of(c->allowed_origins)),
+    check(l, AT_allowed_origins, *c->allowed_origins == '\0' || conf_is_origin_list(str_of(c->allowed_origins)),
           "must be origins like https://HOST[:PORT], without a path, comma separated");
-    check(l, AT_bridge_listen, *c->bridge_listen == '\0' || has_port(c->bridge_listen, c->bridges),
+    check(l, AT_bridge_listen, *c->bridge_listen == '\0' || conf_has_port(c->bridge_listen, c->bridges),
           "must be HOST:PORT, with free ports for all bridges from that one on");
-    check(l, AT_admin_email, is_mail_address(str_of(c->admin_email)), "must be a mail address");
+    check(l, AT_admin_email, conf_is_mail_address(str_of(c->admin_email)), "must be a mail address");
     check(l, AT_admin_password, password == 0 || (password >= 8 && password <= 128), "must have 8 to 128 characters");
     check(l, AT_mail_from, strchr(c->mail_from, '@') != NULL, "must hold a mail address");
-    check(l, AT_database_url, is_database_url(c->database_url), "must be an address of PostgreSQL (URL or keywords of libpq)");
+    check(l, AT_database_url, conf_is_database_url(c->database_url), "must be an address of PostgreSQL (URL or keywords of libpq)");
     check(l, AT_redis_url, redis.len == 0 || str_starts(redis, STR("redis://")) || str_starts(redis, STR("unix:/")),
           "must be redis://[:PASSWORD@]HOST[:PORT][/DB] or unix:/PATH[?db=N]");
-    check(l, AT_smtp_url,
-          !*c->smtp_url || str_starts(str_of(c->smtp_url), STR("smtp://")) || str_starts(str_of(c->smtp_url), STR("smtps://")),
-          "must be smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://...");
-    check(l, AT_smtp_tls, is_one_of(c->smtp_tls, (const char *const[]){"required", "tried", "off", NULL}),
-          "must be required, tried or off");
-    check(l, AT_trusted_proxies, !*c->trusted_proxies || is_network_list(str_of(c->trusted_proxies)),
-          "must be addresses or networks like 10.0.0.0/8, comma separated");
-    check(l, AT_google_issuer, is_target(c->google_issuer) && *c->google_issuer != '/', "must be an address of an OpenID provider");
-    check(l, AT_kakao_issuer, is_target(c->kakao_issuer) && *c->kakao_issuer != '/', "must be an address of an OpenID provider");
-    check(l, AT_oauth_success_url, is_target(c->oauth_success_url), "must be a path or an address");
-    check(l, AT_oauth_failure_url, is_target(c->oauth_failure_url), "must be a path or an address");
-    check(l, AT_elasticsearch_url, *c->elasticsearch_url == '\0' || is_http_url(str_of(c->elasticsearch_url)),
+    check(l, AT_elasticsearch_url, *c->elasticsearch_url == '\0' || conf_is_http_url(str_of(c->elasticsearch_url)),
           "must be http://[USER:PASSWORD@]HOST[:PORT] or https://..., without a path");
-    check(l, AT_elasticsearch_prefix, is_index_name(str_of(c->elasticsearch_prefix)),
+    check(l, AT_elasticsearch_prefix, conf_is_index_name(str_of(c->elasticsearch_prefix)),
           "must begin with a small letter and have small letters, digits, - and _ only, 40 at most");
     check_key(l, AT_jwt_key);
     check_key(l, AT_jwt_key_previous);
+    check_accounts(l);
     check_s3(l);
     check_batch(l);
 }
@@ -536,7 +427,7 @@ static void derive(struct loader *l) {
     if (*c->s3_bucket && !*c->s3_endpoint) c->s3_endpoint = arena_printf(&l->arena, "https://s3.%s.amazonaws.com", c->s3_region);
     if (*c->public_url) return;
     const char *host = c->listen_address;
-    if (is_ipv6(host)) host = arena_printf(&l->arena, "[%s]", host);
+    if (conf_is_ipv6(host)) host = arena_printf(&l->arena, "[%s]", host);
     c->public_url = arena_printf(&l->arena, "http://%s:%lld", host, (long long)c->port);
 }
 

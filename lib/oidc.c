@@ -262,7 +262,8 @@ static enum rc trade_code(struct oidc *o, struct arena *a, const struct oidc_att
 
 static struct str plain_text(struct json_object *object, const char *name) {
     struct str text = json_tree_text(object, name);
-    return text.len == 0 || memchr(text.ptr, '\0', text.len) ? (struct str){0} : text;
+    bool plain = text.len > 0 && !memchr(text.ptr, '\0', text.len);
+    return plain ? text : str_from(NULL, 0);
 }
 
 static bool is_true(struct json_object *value) {

@@ -20,8 +20,8 @@ struct watch; /* one subscription to a room: a tab */
 struct presence *presence_new(struct bridge *b);
 /* After the channels have ended; tabs that are left count as lost. */
 void presence_free(struct presence *p);
-/* This process serves clients from now on (a standby holds no lease) / no longer does: what it still holds is handed to the grace
- * time. */
+/* This process serves clients from now on (a standby holds no lease) / begins to drain: what it holds is handed to the grace time,
+ * which begins when the streams have been closed. */
 void presence_activate(struct presence *p);
 void presence_retire(struct presence *p);
 

@@ -77,13 +77,12 @@ static struct str field(const redisReply *fields, char name) {
     return (struct str){0};
 }
 
-/* He is in this room no longer, by another bridge's tab or for good; who was only taken for dead enters again. */
+/* His place is gone: he is elsewhere, or for good. Who has tabs here and was only taken for dead enters again. */
 static void forget(struct presence *p, struct uuid user_id, const struct presence_news *news, struct str why) {
     struct seat *seat = presence_find_seat(p, user_id, news->content_id);
     if (!seat || !seat->known || !uuid_eq(seat->session_id, news->session_id)) return;
-    if (!str_eq(why, STR("moved")) && !str_eq(why, STR("ended"))) return;
-    seat->known = false;
-    if (seat->tabs && seat->calls == 0) seat->entered = false;
+    bool for_good = str_eq(why, STR("moved")) || str_eq(why, STR("ended"));
+    if (for_good || !seat->tabs) presence_vacate(p, seat);
 }
 
 static void hear_watcher(struct presence *p, struct presence_news *news, bool joined, const redisReply *fields) {

@@ -1,5 +1,5 @@
-/* What the files of presence share: presence.c (tabs: join and leave), presence_chat.c, presence_live.c (what people are told),
- * presence_sweep.c (what runs out, what is derived). */
+/* What the files of presence share: presence.c (introduction, life), presence_tabs.c (join and leave), presence_chat.c,
+ * presence_live.c (what people are told), presence_sweep.c (what runs out, what is derived), presence_args.c. */
 #ifndef MOPL_BRIDGE_PRESENCE_PARTS_H
 #define MOPL_BRIDGE_PRESENCE_PARTS_H
 
@@ -61,11 +61,14 @@ struct seat {
     struct watcher *watcher;
     struct room *room;
     struct watch *tabs;
-    size_t unsent;           /* of the tabs: have not asked to enter yet */
-    size_t calls;            /* scripts under way */
-    bool entered;            /* the tables in Redis have, or may have, a place of his that this bridge holds */
-    bool known;              /* session_id and joined_us are */
-    enum presence_leave how; /* the last tab went */
+    size_t unsent;             /* of the tabs: have not asked to enter yet */
+    size_t calls;              /* scripts under way */
+    bool entered;              /* the tables in Redis have, or may have, a place of his that this bridge holds */
+    bool known;                /* session_id and joined_us are */
+    enum presence_leave how;   /* the last tab went */
+    int64_t lost_ms;           /* when it was, while he may come back; else 0 */
+    struct seat *lingers_next; /* of those, by that time */
+    struct seat *lingers_prev;
     struct uuid session_id;
     int64_t joined_us;
     struct buf who;          /* UserSummary as of the last join here */
@@ -132,13 +135,15 @@ struct presence {
     struct id_table rooms;
     struct watch *waiting; /* for Redis; the first has waited longest */
     struct watch *waiting_last;
+    struct seat *lingering; /* the first for longest */
+    struct seat *lingering_last;
     struct presence_call *calls;
     struct chat_call *chat_calls;
     struct chat_history *histories;
     struct presence_sweeper sweeper;
 };
 
-/* Arguments of a script, gathered in an arena. */
+/* presence_args.c: arguments of a script, gathered in an arena. */
 struct script_args {
     struct arena arena;
     struct str items[8];
@@ -163,7 +168,22 @@ bool reply_is_again(const redisReply *reply);
 
 /* Redis knows another epoch, or not this bridge: introduces it again, upon which what is unsettled is sent once more. */
 void presence_greet(struct presence *p);
+
+/* presence_tabs.c */
+
 struct seat *presence_find_seat(const struct presence *p, struct uuid user_id, struct uuid content_id);
+/* Redis has no place of his there any more, unless a script under way makes one. May free the seat. */
+void presence_vacate(struct presence *p, struct seat *seat);
+enum presence_reentry {
+    REENTER_NONE,
+    REENTER_QUIETLY, /* Redis has lost its memory: nobody has left */
+    REENTER_LOUDLY   /* the bridge was taken for dead: all were told that its people left */
+};
+/* Sends what has not been done, and with it again what Redis has forgotten. */
+void presence_send_unsettled(struct presence *p, enum presence_reentry reentry);
+/* Gives up what has waited too long, forgets who was lost long ago. */
+void presence_look_at_tabs(struct presence *p);
+void presence_free_tabs(struct presence *p);
 extern struct db_stmt presence_ask;
 
 /* presence_live.c */

@@ -12,7 +12,11 @@
     "local function num(n) return string.format('%.0f', n) end\n"
 
 #define AGAIN_IF_OTHER_EPOCH "if call('GET', K .. 'epoch') ~= ARGV[1] then return {'again'} end\n"
-#define AGAIN_IF_UNKNOWN AGAIN_IF_OTHER_EPOCH "if not call('ZSCORE', K .. 'bridges', ARGV[2]) then return {'again'} end\n"
+#define AGAIN_IF_UNKNOWN                                                                                                   \
+    AGAIN_IF_OTHER_EPOCH                                                                                                   \
+    "if not call('ZSCORE', K .. 'bridges', ARGV[2]) and tonumber(call('ZSCORE', K .. 'ended', ARGV[2]) or 0) <= ms then\n" \
+    "  return {'again'}\n"                                                                                                 \
+    "end\n"
 
 #define TELL                                                                                           \
     "local function tell(kind, room, ...)\n"                                                           \
@@ -101,10 +105,10 @@ struct redis_link_script presence_hello = {CLOCK
                                            "  call('SET', K .. 'position', num(math.max(us, tonumber(ARGV[6]))))\n"
                                            "end\n"
                                            "local former = call('HGET', K .. 'slots', slot)\n"
-                                           "if former and former ~= bridge and call('ZREM', K .. 'bridges', former) == 1 then\n"
+                                           "if ARGV[7] == '1' and former and call('ZREM', K .. 'bridges', former) == 1 then\n"
                                            "  call('ZADD', K .. 'ended', ms + ARGV[4], former)\n"
                                            "end\n"
-                                           "call('HSET', K .. 'slots', slot, bridge)\n"
+                                           "if ARGV[7] == '1' or not former then call('HSET', K .. 'slots', slot, bridge) end\n"
                                            "local alive = call('ZSCORE', K .. 'bridges', bridge) and 1 or 0\n"
                                            "call('ZADD', K .. 'bridges', ms + ARGV[3], bridge)\n"
                                            "call('ZREM', K .. 'ended', bridge)\n"

@@ -24,10 +24,11 @@
 #include "redis_link.h"
 
 /* All are atomic, and all bear repetition but chat. Arguments -> answer; the word "again" alone: nothing was done, for the epoch is
- * another one or the bridge is not known (any more): presence_hello comes first. */
+ * another one, or the bridge is not known (any more; one that is on its way still is): presence_hello comes first. */
 
-/* bridge, slot, lease ms, grace ms, new epoch, last position -> epoch, position, 1 if the lease was alive else 0. Takes or renews
- * the lease; the former holder of the slot, which must be dead, ends: its people have the grace time to come back. */
+/* bridge, slot, lease ms, grace ms, new epoch, last position, 1 at first -> epoch, position, 1 if the lease was alive else 0. Takes
+ * or renews the lease. At first it takes the slot too: the former holder, which is dead or on its way, ends, and its people have
+ * the grace time to come back. */
 extern struct redis_link_script presence_hello;
 /* bridge, slot, ms: gives the lease back; what the bridge holds is let go after so long. */
 extern struct redis_link_script presence_retire_script;

@@ -486,6 +486,39 @@ Test(bridge_presence, a_bridge_that_is_killed_is_followed_without_its_lease_runn
     expect_succession(false);
 }
 
+Test(bridge_presence, who_joins_a_bridge_on_its_way_is_there) {
+    struct uuid user = person("가나"), room = content("영화");
+    presence_retire(bridges[0].presence);
+    begin_bridge(2, 1);
+    struct tab *tab = join(0, user, room);
+    catch_up();
+    cr_assert_eq(count_of(1, "JOIN", user, room), 1);
+    leave(tab, PRESENCE_LOST);
+    tab = join(2, user, room);
+    catch_up();
+    cr_assert_eq(count_of(1, "JOIN", user, room), 1);
+    leave(tab, PRESENCE_LEFT);
+    catch_up();
+    cr_assert_eq(watchers(room), 0);
+}
+
+Test(bridge_presence, two_that_serve_in_one_place_for_a_while_do_not_push_each_other_out) {
+    struct uuid a = person("가나"), b = person("라마"), room = content("영화");
+    loop.conf.presence_lease_ms = 1500; /* renewed each second */
+    loop.conf.presence_grace_ms = 4000;
+    struct tab *one = join(0, a, room);
+    begin_bridge(2, 1);
+    struct tab *two = join(2, b, room);
+    bridge_loop_for(&loop, 6000);
+    catch_up();
+    cr_assert(count_of(1, "LEAVE", a, room) == 0 && count_of(1, "LEAVE", b, room) == 0);
+    cr_assert(count_of(1, "JOIN", a, room) == 1 && count_of(1, "JOIN", b, room) == 1);
+    leave(one, PRESENCE_LEFT);
+    leave(two, PRESENCE_LEFT);
+    catch_up();
+    cr_assert_eq(watchers(room), 0);
+}
+
 Test(bridge_presence, a_bridge_that_was_taken_for_dead_enters_again) {
     struct uuid user = person("가나"), room = content("영화");
     loop.conf.presence_lease_ms = 6000; /* renewed each second */
@@ -537,6 +570,25 @@ Test(bridge_presence, what_redis_forgets_is_entered_again_quietly) {
     leave(two, PRESENCE_LEFT);
     leave(stale, PRESENCE_LEFT);
     leave(current, PRESENCE_LEFT);
+    catch_up();
+    cr_assert_eq(watchers(room), 0);
+}
+
+Test(bridge_presence, who_was_lost_is_not_forgotten_with_redis) {
+    struct uuid back = person("가나"), gone = person("라마"), room = content("영화");
+    loop.conf.presence_grace_ms = 6000;
+    loop.conf.presence_lease_ms = 3000;
+    leave(join(0, back, room), PRESENCE_LOST);
+    leave(join(0, gone, room), PRESENCE_LOST);
+    catch_up();
+    command(STR("FLUSHALL"), (struct str){0}, (struct str){0}, (struct str){0});
+    bridge_loop_until(&loop, watchers(room) == 2);
+    struct tab *tab = join(1, back, room);
+    cr_assert_str_eq(session_at(tab->own), session_at(the(1, "JOIN", back, room)->body));
+    bridge_loop_until(&loop, count_of(1, "LEAVE", gone, room) == 1);
+    cr_assert_str_eq(session_at(the(1, "LEAVE", gone, room)->body), session_at(the(1, "JOIN", gone, room)->body));
+    cr_assert(count_of(1, "JOIN", back, room) == 1 && count_of(1, "LEAVE", back, room) == 0);
+    leave(tab, PRESENCE_LEFT);
     catch_up();
     cr_assert_eq(watchers(room), 0);
 }

@@ -2,6 +2,7 @@
  * (docs/decisions/009); it is asked as late as possible, and one statement then brings what people and content are called now. */
 #include "clock.h"
 #include "dto.h"
+#include "metrics.h"
 #include "page.h"
 #include "responder.h"
 #include "search.h"
@@ -13,18 +14,17 @@ enum { COL_TOTAL, COL_SESSION, COL_JOINED, COL_WATCHER, COL_CONTENT = COL_WATCHE
 
 /* The watchers as Redis tells them: sessions ($4), people ($5), times ($6); their number ($7), or NULL to count those whose name
  * has part of $8. A room's watchers are few enough to look at each. $9: the content. */
-#define LIST_SQL(BEHIND, DIRECTION)                                                                                             \
-    "WITH hits AS MATERIALIZED (SELECT w.session_id, w.joined_at, u.id, u.name, u.image_key"                                    \
-    " FROM (SELECT session_id, user_id, at::timestamptz AS joined_at"                                                           \
-    " FROM unnest($4::uuid[], $5::uuid[], $6::text[]) AS w(session_id, user_id, at)) w JOIN users u ON u.id = w.user_id"        \
-    " WHERE $8::text IS NULL OR strpos(mopl_fold(u.name), (SELECT mopl_fold($8::text))) > 0)"                                   \
-    " SELECT coalesce($7::bigint, n.total), p.session_id, p.joined_at, " DTO_USER_SUMMARY_COLUMNS(                              \
-        "p") ", " DTO_CONTENT_COLUMNS("c") " FROM contents c CROSS JOIN (SELECT count(*) AS total FROM hits) n LEFT JOIN "      \
-                                           "(" PAGE_OF("SELECT * FROM hits WHERE (joined_at, session_id) " BEHIND               \
-                                                       " ($1::timestamptz, $2::uuid) ORDER BY joined_at " DIRECTION             \
-                                                       ", session_id " DIRECTION) ") p ON true WHERE c.id = $9::uuid ORDER BY " \
-                                                                                  "p.joined_at " DIRECTION                      \
-                                                                                  ", p.session_id " DIRECTION
+#define LIST_SQL(BEHIND, DIRECTION)                                                                                              \
+    "WITH hits AS MATERIALIZED (SELECT w.session_id, w.joined_at, u.id, u.name, u.image_key"                                     \
+    " FROM (SELECT session_id, user_id, at::timestamptz AS joined_at"                                                            \
+    " FROM unnest($4::uuid[], $5::uuid[], $6::text[]) AS w(session_id, user_id, at)) w JOIN users u ON u.id = w.user_id"         \
+    " WHERE $8::text IS NULL OR strpos(mopl_fold(u.name), (SELECT mopl_fold($8::text))) > 0)"                                    \
+    " SELECT coalesce($7::bigint, n.total), p.session_id, p.joined_at, " DTO_USER_SUMMARY_COLUMNS("p") ", " DTO_CONTENT_COLUMNS( \
+        "c") " FROM contents c CROSS JOIN (SELECT count(*) AS total FROM hits) n LEFT JOIN "                                     \
+             "(" PAGE_OF("SELECT * FROM hits WHERE (joined_at, session_id) " BEHIND                                              \
+                         " ($1::timestamptz, $2::uuid) ORDER BY joined_at " DIRECTION                                            \
+                         ", session_id " DIRECTION) ") p ON true WHERE c.id = $9::uuid ORDER BY "                                \
+                                                    "p.joined_at " DIRECTION ", p.session_id " DIRECTION
 static struct db_stmt lists[2] = {
     {"watching_sessions_asc", LIST_SQL(">", "ASC"), 0},
     {"watching_sessions_desc", LIST_SQL("<", "DESC"), 0},
@@ -36,6 +36,27 @@ static struct db_stmt get_one = {
         "c") " FROM users u, contents c WHERE u.id = $1::uuid AND c.id = $2::uuid",
     0,
 };
+
+/* Stages by the names that dashboards know. Redis tells all of a room in one round trip and PostgreSQL all of a page, so each has
+ * one stage with the time of that, and the others are counted with none. */
+static struct metric redis_find = {METRIC_TIMER("watching_session_redis_find_seconds", "Time in Redis, all of it.")};
+static struct metric redis_has_more = {METRIC_TIMER("watching_session_redis_hasmore_seconds", "Within redis_find.")};
+static struct metric redis_count = {METRIC_TIMER("watching_session_redis_count_seconds", "Within redis_find.")};
+static struct metric db_user = {METRIC_TIMER("watching_session_db_user_seconds", "Time in PostgreSQL, all of it.")};
+static struct metric db_content = {METRIC_TIMER("watching_session_db_content_seconds", "Within db_user.")};
+static struct metric db_tag = {METRIC_TIMER("watching_session_db_tag_seconds", "Within db_user.")};
+
+static void note_redis(int64_t began_ns) {
+    metric_since(metric_one(&redis_find), began_ns);
+    metric_observe(metric_one(&redis_has_more), 0);
+    metric_observe(metric_one(&redis_count), 0);
+}
+
+static void note_database(int64_t began_ns) {
+    metric_since(metric_one(&db_user), began_ns);
+    metric_observe(metric_one(&db_content), 0);
+    metric_observe(metric_one(&db_tag), 0);
+}
 
 /* Handlers */
 
@@ -84,8 +105,10 @@ static enum rc list_of_content(struct req *r) {
     enum rc rc = req_check(r);
     if (rc != RC_OK) return rc;
     struct watching_start start = {page.continued && !name.ptr, page.after.value.i64, page.after.id};
+    int64_t began_ns = clock_mono_ns();
     rc = watching_of_room(r->app->redis, r->arena, r->path_ids[0], page.descending, &start, name.ptr ? 0 : (size_t)page.limit + 1,
                           &watchers, &count, &total);
+    note_redis(began_ns);
     if (rc != RC_OK) return rc;
     dbp_init(&p);
     page_params(&p, &page);
@@ -97,7 +120,9 @@ static enum rc list_of_content(struct req *r) {
     }
     dbp_text(&p, name);
     dbp_uuid(&p, r->path_ids[0]);
+    began_ns = clock_mono_ns();
     rc = db_exec(r->app->db, r->arena, DB_READ, &lists[page.descending], &p, &rows);
+    note_database(began_ns);
     if (rc != RC_OK) return rc;
     if (rows.count == 0) return req_fail(r, RC_NOT_FOUND, MSG_CONTENT_NOT_FOUND);
     page_write(r, &page, &rows, (struct page_columns){COL_TOTAL, COL_SESSION, COL_JOINED}, write_session);
@@ -111,7 +136,9 @@ static enum rc get_of_user(struct req *r) {
     struct db_params p;
     struct db_rows rows = {0};
     bool found = false;
+    int64_t began_ns = clock_mono_ns();
     enum rc rc = watching_of_user(r->app->redis, r->arena, r->path_ids[0], &found, &watching);
+    note_redis(began_ns);
     if (rc != RC_OK && rc != RC_UNAVAILABLE) return rc;
     if (found) {
         dbp_init(&p);
@@ -119,7 +146,9 @@ static enum rc get_of_user(struct req *r) {
         dbp_uuid(&p, watching.content_id);
         dbp_uuid(&p, watching.session_id);
         dbp_time(&p, watching.joined_us);
+        began_ns = clock_mono_ns();
         rc = db_exec(r->app->db, r->arena, DB_READ, &get_one, &p, &rows);
+        note_database(began_ns);
         if (rc != RC_OK) return rc;
     }
     if (rows.count > 0) {

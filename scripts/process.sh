@@ -89,15 +89,16 @@ step() {  # NAME COMMAND...
   die "$name failed"
 }
 
-status_line() {  # NAME PID TREE
-  local name=$1 pid=$2 all workers=- restarts=- since
+status_line() {  # NAME PID TREE REQUESTS
+  local name=$1 pid=$2 all workers=- restarts=- rate=- p95=- since
   if is_worker "$name" || { [ -S "$run/$name.sock" ] && [ "$name" != redis ]; }; then  # pid is multiwatch's
     workers=$(awk -v parent="$pid" '$2 == parent' <<<"$3" | wc -l)
     restarts=$(restarts_of "$name")
   fi
+  read -r _ rate p95 < <(awk -v name="$name" '$1 == name { print; n++ } END { if (!n) print name, "-", "-" }' <<<"$4")
   all=$(descendants "$pid" <<<"$3")
   since=$(date -d "-$(ps -o etimes= -p "$pid") seconds" '+%Y-%m-%d %H:%M:%S')
-  printf '%-18s %8s %8s %9s %8s  %s\n' "$name" "$pid" "$workers" "$restarts" "$(memory_mb "$all")" "$since"
+  printf '%-18s %8s %8s %9s %8s %8s %8s  %s\n' "$name" "$pid" "$workers" "$restarts" "$(memory_mb "$all")" "$rate" "$p95" "$since"
 }
 
 descendants() {  # PID: it and everything below it, of the lines "PID PARENT" on stdin

@@ -221,6 +221,48 @@ answers() {  # RESPONDERS
     awk '$1 == 0 || $1 >= 500 { bad = 1 } END { exit bad }'
 }
 
+# "RESPONDER requests/s p95" a line, out of two looks at the metrics; nothing while they are not to be had. A route belongs to the responder
+# whose name it begins with (lighttpd/api.conf); what none is named after is auth's.
+requests_now() {
+  local first
+  [ -S "$run/front.sock" ] && first=$(local_metrics) || return 0
+  sleep 1
+  { echo "$first"; echo second; local_metrics || true; } | awk -v names="$(responder_names | paste -sd ' ')" '
+    BEGIN { split(names, list, " "); for (i in list) known[list[i]] = 1 }
+    function responder(line, uri) {
+      if (!match(line, /uri="[^"]*"/)) return ""
+      uri = substr(line, RSTART + 5, RLENGTH - 6)
+      if (uri ~ /\/watching-sessions$/) return "watching_sessions"
+      split(uri, part, "/")
+      if (part[2] == "metrics") return "metrics"
+      if (part[3] == "posters") return "contents"
+      if (part[2] == "oauth2" || part[2] == "login") return "oauth"
+      return part[3] in known ? part[3] : "auth"
+    }
+    $0 == "second" { second = 1 }
+    /^http_server_requests_seconds_count/ { count[second + 0, responder($0)] += $NF }
+    second && /^http_server_requests_seconds_bucket/ && match($0, /le="[^"]*"/) {
+      le = substr($0, RSTART + 4, RLENGTH - 5)
+      if (le != "+Inf" && !(le in seen)) { seen[le] = 1; bounds[++n] = le + 0 }
+      bucket[responder($0), le == "+Inf" ? le : le + 0] += $NF
+    }
+    END {
+      for (name in known) {
+        if (!((1, name) in count)) continue
+        p95 = "-"
+        all = bucket[name, "+Inf"]
+        for (i = 1; i <= n && all > 0 && p95 == "-"; i++) {
+          if (bucket[name, bounds[i]] < 0.95 * all) continue
+          below = i > 1 ? bounds[i - 1] : 0
+          had = i > 1 ? bucket[name, below] : 0
+          p95 = sprintf("%.1f", 1000 * (below + (bounds[i] - below) * (0.95 * all - had) / (bucket[name, bounds[i]] - had)))
+        }
+        if (p95 == "-" && all > 0) p95 = ">" 1000 * bounds[n]
+        printf "%s %d %s\n", name, count[1, name] - count[0, name], p95
+      }
+    }'
+}
+
 # The metrics of all processes, as Prometheus gets them.
 local_metrics() { curl -sf --noproxy '*' -m 5 --unix-socket "$run/front.sock" http://localhost/metrics; }
 

@@ -160,7 +160,7 @@ test('every question of a dashboard or rule has an answer', async (t) => {
 });
 
 // What an instance without Elasticsearch and TLS cannot tell.
-const unanswerable = [/^sum\(elasticsearch_/, /watching_session_/, /mopl_bridge_|job="mopl-bridge"/];
+const unanswerable = [/^sum\(elasticsearch_/, /mopl_bridge_|job="mopl-bridge"/];
 const foreign = /^(elasticsearch_|probe_ssl_)/;
 
 // The metrics that rules name, without those that other rules make.

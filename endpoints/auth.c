@@ -282,6 +282,21 @@ static bool is_local(const struct req *r) {
     return str_starts(r->address, STR("127.")) || str_eq(r->address, STR("::1")) || str_eq(r->address, STR("::ffff:127.0.0.1"));
 }
 
+/* This process answers. */
+static enum rc live(struct req *r) {
+    jw_object(r->out);
+    jw_key(r->out, "status");
+    jw_str(r->out, STR("UP"));
+    jw_object_end(r->out);
+    return RC_OK;
+}
+
+/* It can answer what people ask, which needs the database and nothing else. */
+static enum rc ready(struct req *r) {
+    enum rc rc = db_ping(r->app->db);
+    return rc == RC_OK ? live(r) : rc;
+}
+
 /* Parts are told to callers from this machine only. */
 static enum rc health(struct req *r) {
     const struct str ping = STR("PING");
@@ -315,6 +330,8 @@ static const struct route routes[] = {
     {HTTP_POST, "/api/auth/reset-password", AUTH_ANYONE, ROUTE_JSON | ROUTE_NO_CSRF_TOKEN, 204, reset_password},
     {HTTP_GET, "/api/auth/csrf-token", AUTH_ANYONE, 0, 204, csrf_token},
     {HTTP_GET, "/api/health", AUTH_ANYONE, 0, 200, health},
+    {HTTP_GET, "/api/health/live", AUTH_ANYONE, 0, 200, live},
+    {HTTP_GET, "/api/health/ready", AUTH_ANYONE, 0, 200, ready},
 };
 
 static struct db_stmt *const statements[] = {&find_account,      &use_temporary, &lock_hash, &rehash,

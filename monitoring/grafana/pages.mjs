@@ -120,7 +120,7 @@ const batch = {
     ],
 };
 
-const contentStages = ['total'];
+const contentStages = ['total', 'elasticsearch', 'count', 'mapping'];
 const content = {
     name: 'content-api',
     title: ['MOPL · Content API', 'MOPL · 콘텐츠 API'],
@@ -130,6 +130,10 @@ const content = {
         row(['Search', '검색'],
             graph(['Stages, p95', '단계별 p95'], 's', contentStages.map((stage) => [p95(`content_search_${stage}_seconds`), stage])),
             graph(['Stages, mean', '단계별 평균'], 's', contentStages.map((stage) => [mean(`content_search_${stage}_seconds`), stage])),
+            graph(['Who answered', '검색 엔진별 응답'], 'reqps', [[`sum by (engine) (rate(mopl_content_searches_total${R}))`, '{{engine}}']], { stack: true })),
+        row(['Index', '색인'],
+            graph(['Documents sent', '색인 문서'], 'cps', [[`sum by (outcome) (rate(mopl_search_documents_total${R}))`, '{{outcome}}']]),
+            graph(['Processes without the engine', '검색 엔진 없이 동작 중'], 'short', [['sum(mopl_search_engine_away)', 'processes']]),
             graph(['Size of the index', '색인 크기'], 'bytes', [['sum(mopl_table_bytes{table="content_search"})', 'PostgreSQL'], ['sum(elasticsearch_indices_store_size_bytes_primary)', 'Elasticsearch']]),
             graph(['Time in statements of the catalogue', '카탈로그 SQL 시간'], 's', [[`topk(10, ${mean('mopl_db_statement_seconds', ' by (statement)').replaceAll('_sum[', '_sum{statement=~"contents_.*"}[').replaceAll('_count[', '_count{statement=~"contents_.*"}[')})`, '{{statement}}']])),
     ],
@@ -142,7 +146,7 @@ const playlist = {
     rows: [
         ...api('uri=~"/api/playlists.*"', 'playlists'),
         row(['Stages', '단계별'],
-            graph(['A page of playlists, p95', '목록 p95'], 's', [[p95('playlist_search_total_seconds'), 'total'], [p95('playlist_search_db_seconds'), 'database'], [p95('playlist_toDto_total_seconds'), 'toDto']]),
+            graph(['A page of playlists, p95', '목록 p95'], 's', [[p95('playlist_search_total_seconds'), 'total'], [p95('playlist_search_db_seconds'), 'database'], [p95('playlist_toDto_total_seconds'), 'toDto'], [p95('playlist_search_elasticsearch_seconds'), 'elasticsearch']]),
             graph(['A page of playlists, mean', '목록 평균'], 's', [[mean('playlist_search_total_seconds'), 'total'], [mean('playlist_search_db_seconds'), 'database'], [mean('playlist_toDto_total_seconds'), 'toDto']]),
             graph(['Playlists and subscriptions', '플레이리스트와 구독 수'], 'short', [['sum by (table) (mopl_table_rows{table=~"playlists|playlist_subscriptions"})', '{{table}}']])),
     ],

@@ -32,6 +32,8 @@ struct line {
 /* In an order in which the owner may do all of it, one after another. */
 static const struct line LINES[] = {
     {"GET /api/health", ANYONE, false, "", NOTHING, NULL, 200, 200, 0},
+    {"GET /api/health/live", ANYONE, false, "", NOTHING, NULL, 200, 200, 0},
+    {"GET /api/health/ready", ANYONE, false, "", NOTHING, NULL, 200, 200, 0},
     {"GET /api/auth/csrf-token", ANYONE, false, "", NOTHING, NULL, 204, 204, 0},
     {"POST /api/users", ANYONE, true, "", JSON, "{\"name\":\"New\",\"email\":\"{new}{ownerMail}\",\"password\":\"Long-enough-1\"}",
      201, 201, 0},
@@ -261,7 +263,8 @@ static const char *served_routes(void) {
         if (strchr(name, '-')) continue;
         FILE *routes = popen(api_format("'%s/%.*s' --routes", getenv("MOPL_TEST_BIN"), (int)strcspn(name, "."), name), "r");
         cr_assert_not_null(routes);
-        /* No part of the API: metrics have monitoring's own address (test_metrics.c), files of a bucket that of files (tests/batch). */
+        /* No part of the API: metrics have monitoring's own address (test_metrics.c), files of a bucket that of files
+         * (tests/batch). */
         while (fgets(line, sizeof line, routes)) {
             bool other = strstr(line, " /metrics ") || strstr(line, " /api/files/");
             served = api_format("%s%s", served, other ? "" : line);

@@ -98,8 +98,23 @@ test('statistics go on while PostgreSQL is away', async () => {
     process.kill(one.pid('postgres'), 'SIGKILL');
     await until('postgres gone', 30, async () => (await values('mopl_database_up'))[''] === 0);
     assert.ok((await values('mopl_workers'))['process="auth"'] > 0);
+    await one.expect(200, one.send('GET', '/api/health/live'));
+    await one.expect(503, one.send('GET', '/api/health/ready'));
     one.done('up');
     await until('postgres back', 60, async () => (await values('mopl_database_up'))[''] === 1);
+    await one.expect(200, one.send('GET', '/api/health/ready'));
+});
+
+test('mopl status shows how busy each responder is', async () => {
+    let going = true;
+    const busy = (async () => { while (going) await one.expect(200, one.send('GET', '/api/playlists/popular', { token: admin.token })); })();
+    await until('requests are shown', 60, async () => {
+        const shown = new Promise((done) => { const child = spawn('./mopl', ['status'], { cwd: project, env: one.environment }); let out = ''; child.stdout.on('data', (part) => (out += part)); child.on('close', () => done(out)); });
+        const [, rate, p95] = /^playlists +\d+ +2 +\d+ +[\d.]+ +(\d+) +([\d.]+) +\d{4}-/m.exec(await shown) ?? [];
+        return Number(rate) > 5 && Number(p95) > 0;
+    });
+    going = false;
+    await busy;
 });
 
 // What people and jobs do, a little of everything that dashboards show.
@@ -160,8 +175,8 @@ test('every question of a dashboard or rule has an answer', async (t) => {
 });
 
 // What an instance without Elasticsearch and TLS cannot tell.
-const unanswerable = [/^sum\(elasticsearch_/, /mopl_bridge_|job="mopl-bridge"/];
-const foreign = /^(elasticsearch_|probe_ssl_)/;
+const unanswerable = [/_elasticsearch_seconds|elasticsearch_indices_|mopl_search_engine_away|mopl_search_documents/, /mopl_bridge_|job="mopl-bridge"/];
+const foreign = /^(elasticsearch_|probe_ssl_|mopl_search_engine_away)/;
 
 // The metrics that rules name, without those that other rules make.
 function metricsOfRules() {

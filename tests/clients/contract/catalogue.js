@@ -8,7 +8,7 @@ import { walkAll } from '../support/walk.js';
 const film = (more) => ({ type: 'movie', title: '한밤의 등대', description: '폭풍우 치는 밤의 이야기', tags: ['드라마', '바다'], ...more });
 
 test('the server is well', async () => {
-    await new Client().expect(200, 'getHealth');
+    for (const operation of ['getHealth', 'getLiveness', 'getReadiness']) await new Client().expect(200, operation);
 });
 
 test('a content is made, read, changed and deleted', async () => {

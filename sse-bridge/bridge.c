@@ -61,10 +61,12 @@ static void on_message(void *context, const struct bus_message *m) {
     struct bridge *b = context;
     if (str_eq(m->topic, STR(TOPIC_SESSIONS))) {
         people_sessions_ended(b, m->payload);
-        return;
+    } else if (str_eq(m->topic, STR(TOPIC_DOMAIN_EVENTS))) {
+        presence_domain_event(b->presence, m);
+    } else {
+        logs_hint(b, m);
+        if (str_eq(m->topic, STR(TOPIC_DIRECT_MESSAGES))) stomp_direct_message(b, m);
     }
-    logs_hint(b, m);
-    if (str_eq(m->topic, STR(TOPIC_DIRECT_MESSAGES))) stomp_direct_message(b, m);
 }
 
 static void on_in_step(void *context) {
@@ -79,7 +81,7 @@ static void on_redis(void *context, bool up) {
 }
 
 static enum rc open_parts(struct bridge *b) {
-    static const char *const topics[] = {TOPIC_NOTIFICATIONS, TOPIC_DIRECT_MESSAGES, TOPIC_SESSIONS, NULL};
+    static const char *const topics[] = {TOPIC_NOTIFICATIONS, TOPIC_DIRECT_MESSAGES, TOPIC_SESSIONS, TOPIC_DOMAIN_EVENTS, NULL};
     b->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!b->loop) return RC_UNAVAILABLE;
     wheel_init(&b->wheel, b->loop);
@@ -137,6 +139,7 @@ static void begin_leaving(struct process *p, bool taken) {
     p->leave_over_ms = taken ? p->bridge.conf->bridge_drain_ms : 0;
     p->to_leave = conns_count(&p->bridge);
     log_event(LOG_INFO, "bridge_leaves", LOG_I64("connections", p->to_leave), LOG_CSTR("taken", taken ? "yes" : "no"));
+    presence_retire(p->bridge.presence);
     xhr_leave(&p->bridge);
 }
 
@@ -152,7 +155,6 @@ static void go_on_leaving(struct process *p) {
     if (!over && (others > 0 || conns_count(&p->bridge) > 0)) return;
     p->phase = PHASE_SETTLING;
     p->settling_ms = now_ms;
-    presence_retire(p->bridge.presence);
 }
 
 static void go_on_ending(struct process *p) {

@@ -9,6 +9,7 @@
 #define MOPL_BRIDGE_PRESENCE_H
 
 #include "bridge.h"
+#include "bus.h"
 #include "db.h"
 #include "rc.h"
 #include "str.h"
@@ -37,8 +38,9 @@ struct watch *presence_join(struct presence *p, struct uuid user_id, struct uuid
 enum presence_leave { PRESENCE_LEFT, PRESENCE_LOST };
 void presence_leave(struct watch *w, enum presence_leave how);
 
-/* A content is no more: its room ends, which it would within half a minute anyway. */
-void presence_content_deleted(struct presence *p, struct uuid content_id);
+/* A message of TOPIC_DOMAIN_EVENTS. The room of a content that was deleted ends; that it is no more would be seen within half a
+ * minute anyway. */
+void presence_domain_event(struct presence *p, const struct bus_message *m);
 
 /* Chat. `text` is trimmed and 1 to 500 characters already. One script checks that the user watches this room and sent nothing in
  * the last 500 ms (unless MOPL_RATE_LIMITS is off), keeps the last 50, and appends to the live log. `done` (may be NULL) comes

@@ -3,8 +3,7 @@
  * so a bridge that is killed leaves it to the next; written twice it does no harm. */
 #include "clock.h"
 #include "events.h"
-#include "json_write.h"
-#include "log.h"
+#include "json_read.h"
 #include "presence_parts.h"
 
 enum {
@@ -223,9 +222,15 @@ void presence_mark_rooms(struct presence *p, struct str rooms) {
     script_args_send(&args, p->link, &presence_mark, NULL, NULL);
 }
 
-void presence_content_deleted(struct presence *p, struct uuid content_id) {
+void presence_domain_event(struct presence *p, const struct bus_message *m) {
     char room[UUID_TEXT_LEN + 1];
-    presence_mark_rooms(p, str_of(uuid_cstr(content_id, room)));
+    struct uuid content_id;
+    struct json_object *id, *event;
+    if (!str_eq(m->type, STR(EVENT_CONTENT_DELETED)) || !(event = jr_object(m->payload))) return;
+    if (json_object_object_get_ex(event, "contentId", &id) && uuid_parse(str_of(json_object_get_string(id)), &content_id)) {
+        presence_mark_rooms(p, str_of(uuid_cstr(content_id, room)));
+    }
+    json_object_put(event);
 }
 
 void presence_sweeper_fini(struct presence *p) {

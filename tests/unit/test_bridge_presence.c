@@ -823,7 +823,9 @@ Test(bridge_presence, a_deleted_content_ends_its_room) {
     cr_assert_eq(say(0, a, room, "hallo"), RC_OK);
     catch_up();
     run_sql("DELETE FROM contents WHERE id = '%s'", text_of(room));
-    presence_content_deleted(bridges[1].presence, room);
+    struct bus_message deleted = {.type = STR("content.deleted"),
+                                  .payload = str_of(arena_printf(&arena, "{\"contentId\":\"%s\"}", text_of(room)))};
+    presence_domain_event(bridges[1].presence, &deleted);
     bridge_loop_until(&loop, count_of(0, "LEAVE", a, room) == 1 && count_of(0, "LEAVE", b, room) == 1);
     cr_assert_eq(watchers(room), 0);
     bridge_loop_until(&loop, kept_of(room).count == 0);

@@ -11,6 +11,7 @@
 
 #include "base64.h"
 #include "json_tree.h"
+#include "jwt_token.h"
 
 enum { RSA_BITS_MIN = 2048, RSA_BYTES_MAX = 1024, EXPONENT_BYTES_MAX = 8, EC_BYTES = 32 };
 
@@ -126,7 +127,7 @@ enum rc jwk_verify(struct arena *a, const struct jwk *keys, size_t count, struct
     struct str rest = token, bytes;
     bool known = false;
     *claims = NULL;
-    if (token.len > JWK_TOKEN_BYTES_MAX || (token.ptr && memchr(token.ptr, '\0', token.len))) return RC_UNAUTHENTICATED;
+    if (token.len > JWK_TOKEN_BYTES_MAX || !jwt_token_well_formed(token)) return RC_UNAUTHENTICATED;
     if (!base64url_decode(a, str_cut(&rest, '.'), &bytes)) return RC_UNAUTHENTICATED;
     struct json_object *header = json_tree_parse(a, bytes);
     struct str kid = json_tree_text(header, "kid"), alg = json_tree_text(header, "alg");

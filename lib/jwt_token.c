@@ -116,7 +116,7 @@ static bool verify_with(const char *key, const char *token, struct jwt_claims *o
 
 /* Two dots and base64url between them: nothing else is worth libjwt's time. It also takes "+" and "/", which the text of a token
  * never has, and stops at a NUL. */
-static bool well_formed(struct str token) {
+bool jwt_token_well_formed(struct str token) {
     static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
     int dots = 0;
     for (size_t i = 0; i < token.len; i++) {
@@ -135,7 +135,7 @@ enum rc jwt_token_verify(const struct conf *conf, struct str token, int64_t now_
     if (m->len == token.len && CRYPTO_memcmp(m->token, token.ptr, token.len) == 0) {
         claims = m->claims;
     } else {
-        if (!well_formed(token)) return RC_UNAUTHENTICATED;
+        if (!jwt_token_well_formed(token)) return RC_UNAUTHENTICATED;
         memcpy(text, token.ptr, token.len);
         text[token.len] = '\0';
         if (!verify_with(conf->jwt_key, text, &claims) && !verify_with(conf->jwt_key_previous, text, &claims))

@@ -29,4 +29,7 @@ MUST_CHECK enum rc jwt_token_sign(struct arena *a, const struct conf *conf, cons
  */
 MUST_CHECK enum rc jwt_token_verify(const struct conf *conf, struct str token, int64_t now_s, struct jwt_claims *out);
 
+/* Three parts of base64url with dots between them, and nothing else: libjwt takes more. */
+bool jwt_token_well_formed(struct str token);
+
 #endif

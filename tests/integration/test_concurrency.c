@@ -161,3 +161,29 @@ Test(concurrency, a_storm_of_everything) {
                      api_sql("SELECT count(*) FROM reviews WHERE content_id = '%s'", world.contents[i]));
     }
 }
+
+/* Whoever is first: in the end there is a block, and no follow beside it. */
+Test(concurrency, follows_and_blocks_of_the_same_people) {
+    enum { PEOPLE = 6, ROUNDS = 5 };
+    struct person one, people[PEOPLE];
+    struct api_call calls[3 * PEOPLE];
+    api_person(&one, "Blocker");
+    for (int i = 0; i < PEOPLE; i++) api_person(&people[i], "Follower");
+    const char *follow_one = api_format("{\"followeeId\":\"%s\"}", one.id);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < PEOPLE; i++) {
+            const char *block = api_format("/api/users/%s/block", people[i].id);
+            const char *follow = api_format("{\"followeeId\":\"%s\"}", people[i].id);
+            calls[3 * i] = (struct api_call){&people[i], "POST", "/api/follows", follow_one, {0}};
+            calls[3 * i + 1] = (struct api_call){&one, "POST", block, NULL, {0}};
+            calls[3 * i + 2] = (struct api_call){&one, "POST", "/api/follows", follow, {0}};
+        }
+        api_parallel(calls, 3 * PEOPLE);
+        cr_assert_eq(api_answered(calls, 3 * PEOPLE, 204), PEOPLE);
+        cr_assert_eq(api_answered(calls, 3 * PEOPLE, 201) + api_answered(calls, 3 * PEOPLE, 403), 2 * PEOPLE);
+        cr_assert_eq(api_sql("SELECT count(*) FROM follows WHERE '%s' IN (follower_id, followee_id)", one.id), 0);
+        cr_assert_eq(api_sql("SELECT count(*) FROM blocks WHERE blocker_id = '%s'", one.id), PEOPLE);
+        for (int i = 0; i < PEOPLE; i++) expect_status(api_delete(&one, "/api/users/%s/block", people[i].id), 204);
+    }
+    expect_counters_right();
+}

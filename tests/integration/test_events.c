@@ -190,6 +190,53 @@ Test(events, nobody_is_told_of_his_own_or_of_nothing) {
     expect_told_once(&f, 3);
 }
 
+Test(events, of_the_muted_and_the_blocked_one_hears_nothing) {
+    struct person admin, a, muter, blocker, fan;
+    char conversation[UUID_TEXT_LEN + 1], blocked_conversation[UUID_TEXT_LEN + 1];
+    api_admin(&admin);
+    api_person(&a, "Actor");
+    api_person(&muter, "Muter");
+    api_person(&blocker, "Blocker");
+    api_person(&fan, "Fan");
+    struct person *const followers[] = {&muter, &blocker, &fan};
+    for (size_t i = 0; i < 3; i++) follow(followers[i], &a);
+    await(&a, 3);
+    const char *playlist = new_playlist(&a, "List", "");
+    for (size_t i = 0; i < 3; i++) {
+        await(followers[i], 1);
+        expect_status(api_post(followers[i], NULL, "/api/playlists/%s/subscription", playlist), 204);
+    }
+    await(&a, 6);
+    open_conversation(&a, &muter, conversation);
+    open_conversation(&a, &blocker, blocked_conversation);
+    expect_status(api_post(&muter, NULL, "/api/users/%s/mute", a.id), 204);
+    expect_status(api_post(&blocker, NULL, "/api/users/%s/block", a.id), 204);
+
+    char content[UUID_TEXT_LEN + 1];
+    api_content(&admin, "Film", content);
+    new_playlist(&a, "Another", "");
+    expect_status(api_post(&a, NULL, "/api/playlists/%s/contents/%s", playlist, content), 204);
+    send_message(conversation, &a, "Hello");
+    cr_assert_str_eq(api_sql_text("SELECT coalesce(mopl_send_direct_message(mopl_uuid_v7(), '%s', '%s', 'Hello')::text, 'refused')",
+                                  blocked_conversation, a.id),
+                     "refused");
+    cr_assert_str_eq(api_sql_text("SELECT coalesce(mopl_send_direct_message(mopl_uuid_v7(), '%s', '%s', 'Hello')::text, 'refused')",
+                                  blocked_conversation, blocker.id),
+                     "refused");
+    expect_status(api_post(&muter, NULL, "/api/playlists/%s/subscription", new_playlist(&a, "Third", "")), 204);
+    await(&a, 7);
+    await(&fan, 4);
+    settle((struct person *[]){&a, &admin}, 2);
+    expect_told_once(&muter, 1);
+    expect_told_once(&blocker, 1);
+    /* What an administrator does is told, muted or not. */
+    expect_status(api_post(&muter, NULL, "/api/users/%s/mute", admin.id), 204);
+    expect_status(api_patch(&admin, "{\"role\":\"ADMIN\"}", "/api/users/%s/role", muter.id), 204);
+    expect_status(api_sign_in(&muter), 200);
+    await(&muter, 2);
+    expect_status(api_patch(&admin, "{\"role\":\"USER\"}", "/api/users/%s/role", muter.id), 204);
+}
+
 Test(events, watching_is_told_of_once_in_half_an_hour) {
     struct person admin, a, f;
     char films[2][UUID_TEXT_LEN + 1];

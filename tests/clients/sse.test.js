@@ -1,0 +1,207 @@
+// Event streams through the front server, with the client's own polyfill: what was missed comes once and in order, a session's end ends them.
+// Needs MOPL_TEST_BASE, MOPL_TEST_DATABASE_URL.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import http from 'node:http';
+import net from 'node:net';
+import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import polyfill from 'event-source-polyfill';
+import { instance, newcomer } from './support/client.js';
+
+const { base } = instance();
+const PATIENCE_S = 60; // none of this is about speed
+const closing = [];
+after(() => closing.forEach((close) => close()));
+
+async function until(what, condition) {
+    const end = Date.now() + PATIENCE_S * 1000;
+    while (!(await condition())) {
+        assert.ok(Date.now() < end, `waited for ${what}`);
+        await pause(20);
+    }
+}
+
+const sql = (text) =>
+    execFileSync('psql', ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', process.env.MOPL_TEST_DATABASE_URL, '-c', text], { encoding: 'utf8' }).trim();
+
+/** Notifications number first to last for somebody, as a worker leaves them to the relay. */
+function notify(client, first, last) {
+    sql(`INSERT INTO outbox (event_id, topic, key, type, payload)
+         SELECT mopl_uuid_v7(), 'mopl.notifications', '${client.user.id}', 'notification.created',
+                jsonb_build_object('id', mopl_uuid_v7(), 'receiverId', '${client.user.id}'::uuid, 'title', n::text, 'content', E'줄\\n"둘" 🎬')
+         FROM generate_series(${first}, ${last}) n`);
+}
+
+/** A way to the server that can be cut: /api/sse reaches it only through here. */
+async function cable() {
+    const { hostname, port } = new URL(base);
+    const sockets = new Set();
+    let whole = true;
+    const server = net.createServer((near) => {
+        if (!whole) {
+            near.destroy();
+            return;
+        }
+        const far = net.connect(Number(port), hostname);
+        for (const [socket, other] of [[near, far], [far, near]]) {
+            sockets.add(socket);
+            socket.pipe(other);
+            socket.on('error', () => other.destroy());
+            socket.on('close', () => {
+                sockets.delete(socket);
+                other.destroy();
+            });
+        }
+    });
+    await new Promise((done) => server.listen(0, '127.0.0.1', done));
+    closing.push(() => {
+        server.close();
+        sockets.forEach((socket) => socket.destroy());
+    });
+    return {
+        base: `http://127.0.0.1:${server.address().port}`,
+        cut() {
+            whole = false;
+            sockets.forEach((socket) => socket.destroy());
+        },
+        mend() {
+            whole = true;
+        },
+    };
+}
+
+/** The polyfill as the web client uses it; what it heard. */
+function listen(client, at = base, query = '') {
+    const source = new polyfill.EventSourcePolyfill(`${at}/api/sse${query}`, {
+        headers: { Authorization: `Bearer ${client.token}` },
+        heartbeatTimeout: 45000,
+    });
+    const heard = { source, opened: 0, errors: [], titles: [], ids: [], messages: [], resyncs: [] };
+    source.onopen = () => (heard.opened += 1);
+    source.onerror = (error) => heard.errors.push(error.status ?? null);
+    source.addEventListener('notifications', (event) => {
+        const dto = JSON.parse(event.data);
+        assert.equal(dto.content, '줄\n"둘" 🎬');
+        heard.titles.push(Number(dto.title));
+        heard.ids.push(BigInt(event.lastEventId));
+    });
+    source.addEventListener('direct-messages', (event) => heard.messages.push(JSON.parse(event.data)));
+    source.addEventListener('resync', (event) => heard.resyncs.push(event.lastEventId));
+    closing.push(() => source.close());
+    return heard;
+}
+
+async function listening(...args) {
+    const heard = listen(...args);
+    await until('the stream', () => heard.opened > 0);
+    return heard;
+}
+
+const numbers = (first, last) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+/** One request of its own, as far as its head and first bytes. */
+function ask(query, headers = {}) {
+    const began = Date.now();
+    return new Promise((done, fail) => {
+        const request = http.get(`${base}/api/sse${query}`, { headers }, (response) => {
+            let text = '';
+            response.on('data', (bytes) => {
+                text += bytes;
+                if (response.statusCode === 200 && text.includes('\n:\n\n')) finish();
+            });
+            response.on('end', () => finish());
+            const finish = () => {
+                request.destroy();
+                done({ status: response.statusCode, headers: response.headers, text, ms: Date.now() - began });
+            };
+        });
+        request.on('error', fail);
+    });
+}
+const bearer = (client) => ({ Authorization: `Bearer ${client.token}` });
+
+let mina;
+before(async () => {
+    mina = await newcomer('김미나');
+});
+
+test('the answer is an event stream and nothing else', async () => {
+    const { status, headers, text } = await ask('', { ...bearer(mina), 'Accept-Encoding': 'gzip, br' });
+    assert.equal(status, 200);
+    assert.match(headers['content-type'], /^text\/event-stream/);
+    assert.equal(headers['content-encoding'], undefined);
+    assert.doesNotMatch(text, /^(id|event|data):/m);
+});
+
+test('a thousand events of a break come each once and in order', async () => {
+    const wire = await cable();
+    const heard = await listening(mina, wire.base);
+    notify(mina, 1, 3);
+    await until('the first events', () => heard.titles.length === 3);
+    wire.cut();
+    await until('an attempt in vain', () => heard.errors.length > 1);
+    notify(mina, 4, 1003);
+    await until('the log', () => sql(`SELECT count(*) FROM user_events WHERE user_id = '${mina.user.id}'`) === '1003');
+    await pause(1000);
+    assert.equal(heard.titles.length, 3);
+    wire.mend();
+    await until('the others', () => heard.titles.length >= 1003);
+    notify(mina, 1004, 1004);
+    await until('one more', () => heard.titles.includes(1004));
+    assert.deepEqual(heard.titles, numbers(1, 1004));
+    assert.ok(heard.ids.every((id, i) => i === 0 || id > heard.ids[i - 1]));
+    assert.deepEqual(heard.resyncs, []);
+    assert.ok(heard.errors.every((status) => status === null), `${heard.errors}`);
+    heard.source.close();
+});
+
+test('several streams of a person hear the same, other people nothing', async () => {
+    const joon = await newcomer('박준');
+    const all = await Promise.all([listening(joon), listening(joon), listening(mina)]);
+    notify(joon, 1, 10);
+    await until('both', () => all[0].titles.length === 10 && all[1].titles.length === 10);
+    assert.deepEqual(all[0].titles, numbers(1, 10));
+    assert.deepEqual(all[1].ids, all[0].ids);
+    assert.deepEqual(all[2].titles, []);
+    all.forEach(({ source }) => source.close());
+});
+
+test('a direct message comes to its receiver', async () => {
+    const [joon, seo] = await Promise.all([newcomer('박준'), newcomer('이서')]);
+    const [hearing, sending] = await Promise.all([listening(joon), listening(seo)]);
+    const { id } = await joon.expect(200, 'openConversation', { body: { withUserId: seo.user.id } });
+    sql(`SELECT mopl_send_direct_message(mopl_uuid_v7(), '${id}', '${seo.user.id}', '안녕')`);
+    await until('the message', () => hearing.messages.length === 1);
+    assert.equal(hearing.messages[0].content, '안녕');
+    assert.equal(hearing.messages[0].receiver.userId, joon.user.id);
+    assert.match(hearing.messages[0].createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+    assert.deepEqual(sending.messages, []);
+    [hearing, sending].forEach(({ source }) => source.close());
+});
+
+test('an id that is not known means resync', async () => {
+    for (const id of ['abc', '-1', '999999999999', '%F0%9F']) {
+        const { status, text } = await ask(`?lastEventId=${id}`, bearer(mina));
+        assert.equal(status, 200);
+        assert.match(text, /^event: resync$/m, id);
+    }
+    const { text } = await ask('', { ...bearer(mina), 'Last-Event-ID': 'abc' });
+    assert.match(text, /^event: resync$/m);
+});
+
+test('with its session a stream ends, and the dead token is refused at once', async () => {
+    const seo = await newcomer('이서');
+    const heard = await listening(seo);
+    const token = seo.token;
+    await seo.expect(204, 'signOut');
+    await until('the end', () => heard.errors.length > 0);
+    // The polyfill asks once more by itself, and gives up.
+    await until('its giving up', () => heard.source.readyState === 2);
+    assert.deepEqual(heard.errors.filter((status) => status !== null), [401]);
+    notify(seo, 1, 1);
+    const { status, text } = await ask('', { Authorization: `Bearer ${token}` });
+    assert.equal(status, 401);
+    assert.equal(JSON.parse(text).exceptionName, 'UnauthenticatedException');
+    assert.deepEqual(heard.titles, []);
+});

@@ -1,0 +1,85 @@
+// Live connections as the web client makes them: SockJS with STOMP inside, its own versions of both.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Client as Stomp } from '@stomp/stompjs';
+import SockJS from 'sockjs-client';
+import { instance } from './client.js';
+
+const PATIENCE_S = 60; // none of this is about speed
+
+export async function until(what, condition) {
+    const end = Date.now() + PATIENCE_S * 1000;
+    while (!(await condition())) {
+        assert.ok(Date.now() < end, `waited for ${what}`);
+        await pause(20);
+    }
+}
+
+/** One value asked of the instance's database, by MOPL_TEST_DATABASE_URL. */
+export const sql = (text) =>
+    execFileSync('psql', ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', process.env.MOPL_TEST_DATABASE_URL, '-c', text], { encoding: 'utf8' }).trim();
+
+/** A connected person: `errors` are of ERROR frames, `end` the close event, once it has come. */
+export class Live {
+    static async open(client, transport = 'websocket') {
+        const live = new Live();
+        live.subscriptions = new Map();
+        live.errors = [];
+        live.end = null;
+        live.receipts = 0;
+        live.stomp = new Stomp({
+            webSocketFactory: () => new SockJS(`${instance().base}/ws`, null, { transports: [transport] }),
+            connectHeaders: { Authorization: `Bearer ${client.token}` },
+            heartbeatIncoming: 4000,
+            heartbeatOutgoing: 4000,
+            reconnectDelay: 0,
+            onStompError: (frame) => live.errors.push(frame.headers.message),
+            onWebSocketClose: (event) => (live.end = event),
+        });
+        live.stomp.activate();
+        await until('CONNECTED', () => live.stomp.connected || live.end);
+        return live;
+    }
+
+    /** Gives the bodies that come there, now and later. */
+    subscribe(destination, headers = {}) {
+        const messages = [];
+        const { unsubscribe } = this.stomp.subscribe(destination, (message) => {
+            assert.equal(message.headers.destination, destination);
+            assert.equal(Number(message.headers['content-length']), Buffer.byteLength(message.body));
+            messages.push(JSON.parse(message.body));
+        }, headers);
+        this.subscriptions.set(destination, { messages, unsubscribe });
+        return messages;
+    }
+
+    /** The same, once it is in force: only for what is allowed, as a refusal of a frame with a receipt ends the connection. */
+    async subscribed(destination) {
+        const { receipt, come } = this.expectReceipt();
+        const messages = this.subscribe(destination, { receipt });
+        await come();
+        return messages;
+    }
+
+    async unsubscribed(destination) {
+        const { receipt, come } = this.expectReceipt();
+        this.subscriptions.get(destination).unsubscribe({ receipt });
+        await come();
+    }
+
+    expectReceipt() {
+        const receipt = `receipt-${(this.receipts += 1)}`;
+        let came = false;
+        this.stomp.watchForReceipt(receipt, () => (came = true));
+        return { receipt, come: () => until(receipt, () => came) };
+    }
+
+    send(destination, body) {
+        this.stomp.publish({ destination, body: JSON.stringify(body) });
+    }
+
+    async close() {
+        await this.stomp.deactivate();
+    }
+}

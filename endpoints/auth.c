@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include "bridge_ask.h"
 #include "csrf.h"
 #include "dto.h"
 #include "email.h"
@@ -18,7 +19,7 @@
 #include "session.h"
 #include "storage.h"
 
-enum { FORM_FIELD_BYTES_MAX = 1024, SIGN_IN_TRIES = 3 };
+enum { FORM_FIELD_BYTES_MAX = 1024, SIGN_IN_TRIES = 3, BRIDGE_ANSWER_MS = 1000 };
 
 /* Queries */
 
@@ -297,6 +298,18 @@ static enum rc ready(struct req *r) {
     return rc == RC_OK ? live(r) : rc;
 }
 
+/* All of them are to answer. */
+static enum rc ask_bridges(struct req *r) {
+    int status;
+    struct str body;
+    enum rc rc = RC_OK;
+    for (int64_t n = 1; rc == RC_OK && n <= r->app->conf->bridges; n++) {
+        rc = bridge_ask(r->arena, r->app->conf, n, HTTP_GET, "/internal/health", BRIDGE_ANSWER_MS, &status, &body);
+        if (rc == RC_OK && status != 200) rc = RC_UNAVAILABLE;
+    }
+    return rc;
+}
+
 /* Parts are told to callers from this machine only. */
 static enum rc health(struct req *r) {
     const struct str ping = STR("PING");
@@ -304,11 +317,12 @@ static enum rc health(struct req *r) {
     enum rc redis = redis_command(r->app->redis, r->arena, &ping, 1, NULL);
     enum rc storage = storage_ping(r->app->storage);
     enum rc search = r->app->elastic ? search_index_health(r->app->elastic, r->arena) : RC_OK;
+    enum rc bridges = ask_bridges(r);
     r->status = database == RC_OK ? 200 : 503;
     jw_object(r->out);
     if (database != RC_OK) write_unavailable(r);
     jw_key(r->out, "status");
-    bool whole = redis == RC_OK && storage == RC_OK && search == RC_OK;
+    bool whole = redis == RC_OK && storage == RC_OK && search == RC_OK && bridges == RC_OK;
     jw_str(r->out, database != RC_OK ? STR("DOWN") : whole ? STR("UP") : STR("DEGRADED"));
     if (is_local(r)) {
         jw_key(r->out, "parts");
@@ -317,6 +331,7 @@ static enum rc health(struct req *r) {
         write_part(r->out, STR("redis"), redis);
         write_part(r->out, STR("storage"), storage);
         if (r->app->elastic) write_part(r->out, STR("search"), search);
+        write_part(r->out, STR("bridge"), bridges);
         jw_object_end(r->out);
     }
     jw_object_end(r->out);

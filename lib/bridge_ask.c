@@ -5,7 +5,7 @@
 enum { ANSWER_MAX_BYTES = 1 << 20 };
 
 const char *bridge_socket(struct arena *a, const struct conf *conf, int64_t number) {
-    return arena_printf(a, "%s/run/sse-bridge-%lld.sock", conf->data_dir, (long long)number);
+    return arena_printf(a, "%s/run/sse_bridge-%lld.sock", conf->data_dir, (long long)number);
 }
 
 enum rc bridge_ask(struct arena *a, const struct conf *conf, int64_t number, enum http_method method, const char *target,

@@ -304,6 +304,11 @@ Test(auth, csrf_token_and_health) {
     cr_assert(str_has(reply.headers, "Set-Cookie: XSRF-TOKEN="));
     reply = call(&near, "GET", "/api/health", NULL, NULL);
     expect_status(reply, 200);
+    cr_assert_str_eq(member_text(reply.json, "status"), "DEGRADED", "its bridge does not run");
+    cr_assert_str_eq(member_text(member(reply.json, "parts"), "bridge"), "DOWN");
+    ep.f.conf.bridges = 0;
+    reply = call(&near, "GET", "/api/health", NULL, NULL);
+    expect_status(reply, 200);
     cr_assert_str_eq(member_text(reply.json, "status"), "UP");
     cr_assert_str_eq(member_text(member(reply.json, "parts"), "redis"), "UP");
     reply = call(&far, "GET", "/api/health", NULL, NULL);

@@ -72,7 +72,7 @@ Test(concurrency, only_the_newest_sessions_stay) {
 
 /* The world of the storm */
 static struct {
-    struct person admin, people[FOLLOWERS];
+    struct person admin, people[PEOPLE];
     char contents[THINGS][UUID_TEXT_LEN + 1];
     char playlists[PEOPLE][UUID_TEXT_LEN + 1];
 } world;
@@ -164,26 +164,26 @@ Test(concurrency, a_storm_of_everything) {
 
 /* Whoever is first: in the end there is a block, and no follow beside it. */
 Test(concurrency, follows_and_blocks_of_the_same_people) {
-    enum { FOLLOWERS = 6, TIMES = 5 };
-    struct person one, people[FOLLOWERS];
-    struct api_call calls[3 * FOLLOWERS];
+    enum { TARGETS = 6, TIMES = 5 };
+    struct person one, people[TARGETS];
+    struct api_call calls[3 * TARGETS];
     api_person(&one, "Blocker");
-    for (int i = 0; i < FOLLOWERS; i++) api_person(&people[i], "Follower");
+    for (int i = 0; i < TARGETS; i++) api_person(&people[i], "Follower");
     const char *follow_one = api_format("{\"followeeId\":\"%s\"}", one.id);
     for (int round = 0; round < TIMES; round++) {
-        for (int i = 0; i < FOLLOWERS; i++) {
+        for (int i = 0; i < TARGETS; i++) {
             const char *block = api_format("/api/users/%s/block", people[i].id);
             const char *follow = api_format("{\"followeeId\":\"%s\"}", people[i].id);
-            calls[3 * i] = (struct api_call){&people[i], "POST", "/api/follows", follow_one, {0}};
-            calls[3 * i + 1] = (struct api_call){&one, "POST", block, NULL, {0}};
-            calls[3 * i + 2] = (struct api_call){&one, "POST", "/api/follows", follow, {0}};
+            calls[3 * i] = (struct api_call){&people[i], "POST", "/api/follows", follow_one, {.status = 0}};
+            calls[3 * i + 1] = (struct api_call){&one, "POST", block, NULL, {.status = 0}};
+            calls[3 * i + 2] = (struct api_call){&one, "POST", "/api/follows", follow, {.status = 0}};
         }
-        api_parallel(calls, 3 * FOLLOWERS);
-        cr_assert_eq(api_answered(calls, 3 * FOLLOWERS, 204), FOLLOWERS);
-        cr_assert_eq(api_answered(calls, 3 * FOLLOWERS, 201) + api_answered(calls, 3 * FOLLOWERS, 403), 2 * FOLLOWERS);
+        api_parallel(calls, 3 * TARGETS);
+        cr_assert_eq(api_answered(calls, 3 * TARGETS, 204), TARGETS);
+        cr_assert_eq(api_answered(calls, 3 * TARGETS, 201) + api_answered(calls, 3 * TARGETS, 403), 2 * TARGETS);
         cr_assert_eq(api_sql("SELECT count(*) FROM follows WHERE '%s' IN (follower_id, followee_id)", one.id), 0);
-        cr_assert_eq(api_sql("SELECT count(*) FROM blocks WHERE blocker_id = '%s'", one.id), FOLLOWERS);
-        for (int i = 0; i < FOLLOWERS; i++) expect_status(api_delete(&one, "/api/users/%s/block", people[i].id), 204);
+        cr_assert_eq(api_sql("SELECT count(*) FROM blocks WHERE blocker_id = '%s'", one.id), TARGETS);
+        for (int i = 0; i < TARGETS; i++) expect_status(api_delete(&one, "/api/users/%s/block", people[i].id), 204);
     }
     expect_counters_right();
 }

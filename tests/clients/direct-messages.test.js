@@ -43,7 +43,7 @@ test('what one writes both see, once, in order, and as the list has it', async (
 });
 
 test('who has the conversation open is not notified, and what was there is cleared', async () => {
-    const { mina, joon, from, to } = await couple();
+    const { mina, joon, id, from, to } = await couple();
     const [hers, his] = await Promise.all([connected(mina), connected(joon)]);
     hers.send(to, { content: 'one' });
     await until('the notification', async () => (await bells(joon)).length === 1);
@@ -52,6 +52,8 @@ test('who has the conversation open is not notified, and what was there is clear
     await until('its end', async () => (await bells(joon)).length === 0);
     hers.send(to, { content: 'two' });
     await until('the message', () => seen.length === 1);
+    // As the page does; or whoever leaves before the worker has looked would be told of what he has seen.
+    await joon.expect(200, 'readDirectMessage', { path: { conversationId: id, directMessageId: seen[0].id } });
     await his.unsubscribed(from);
     hers.send(to, { content: 'three' });
     await until('the notification of the third', async () => (await bells(joon)).length > 0);

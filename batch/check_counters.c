@@ -123,7 +123,7 @@ static void note(struct check *c, const char *name, int64_t wrong) {
 /* A chunk may be tried twice: it begins behind the same row each time. */
 static enum rc check_counter(struct check *c) {
     int64_t wrong = 0;
-    enum rc rc;
+    enum rc rc = RC_OK;
     c->after = (struct uuid){{0}};
     do {
         c->seen = c->wrong = 0;

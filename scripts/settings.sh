@@ -37,7 +37,7 @@ adopt_environment() {
   running lighttpd || return 0
   { mapfile -d '' -t words <"/proc/$pid/environ"; } 2>/dev/null || return 0
   for word in "${words[@]}"; do
-    if [[ $word =~ ^(MOPL_[A-Z0-9_]+)= ]] && [ -z "${!BASH_REMATCH[1]+set}" ]; then export "${word?}"; fi
+    if [[ $word =~ ^((MOPL|AWS_S3)_[A-Z0-9_]+|TMDB_READ_ACCESS_TOKEN|SPORT_API_KEY|PUSH_GATE_WAY_URL)= ]] && [ -z "${!BASH_REMATCH[1]+set}" ]; then export "${word?}"; fi
   done
 }
 

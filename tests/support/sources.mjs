@@ -1,8 +1,8 @@
 // Servers that speak as TMDB (version 3) and TheSportsDB (version 1) do, on one port of the loopback, with the project's own real titles and
 // matches: for tests, and for trying the jobs out:
-//     node tests/support/sources.mjs [--port N] [--items N] [--fail PERCENT]
+//     node tests/support/sources.mjs [--port N] [--items N] [--fail PERCENT] [--image-bytes N] [--image-delay MS]
 // prints its address, which is what `./mopl batch fetch-tmdb --base ADDRESS` wants. --items: films, and series, that there are (10,000);
-// --fail: so many of 100 answers are a 429, a 500, a cut-off one or a slow one.
+// --fail: so many of 100 answers are a 429, a 500, a cut-off one or a slow one; --image-bytes, --image-delay: of every picture.
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -156,16 +156,19 @@ export async function startSources(options = {}) {
     };
 }
 
-function someFail(percent) {
+function someFail(percent, imageDelay) {
     const ways = [{ status: 429, headers: { 'Retry-After': '1' } }, { status: 500 }, { cut: true }, { delay: 2000 }];
-    return () => (Math.random() * 100 < percent ? ways[Math.floor(Math.random() * ways.length)] : undefined);
+    return (req) => {
+        if (imageDelay > 0 && /^\/(t|thumb)\//.test(req.url)) return { delay: imageDelay };
+        return Math.random() * 100 < percent ? ways[Math.floor(Math.random() * ways.length)] : undefined;
+    };
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(fileURLToPath(pathToFileURL(process.argv[1]))).href) {
     const given = Object.fromEntries(process.argv.slice(2).join(' ').split('--').filter(Boolean).map((part) => part.trim().split(/[ =]/)));
     const number = (name, otherwise) => (given[name] === undefined ? otherwise : Number(given[name]));
     const { address } = await startSources({
-        port: number('port', 0), items: number('items', 10000), imageBytes: number('image-bytes', 2000), record: false, fault: someFail(number('fail', 0)),
+        port: number('port', 0), items: number('items', 10000), imageBytes: number('image-bytes', 2000), record: false, fault: someFail(number('fail', 0), number('image-delay', 0)),
     });
     console.log(address);
 }

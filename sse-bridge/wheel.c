@@ -9,6 +9,10 @@ static uint32_t now_tick(const struct wheel *w) {
     return (uint32_t)(int64_t)((ev_now(w->loop) - w->began) / TICK_S);
 }
 
+uint32_t wheel_ms(const struct wheel *w) {
+    return (uint32_t)(int64_t)((ev_now(w->loop) - w->began) * 1000);
+}
+
 static void unlink_timer(struct timer *t) {
     t->prev->next = t->next;
     t->next->prev = t->prev;

@@ -31,6 +31,8 @@ void wheel_fini(struct wheel *w);
 /* Moves it if it is set already. */
 void timer_set(struct wheel *w, struct timer *t, uint32_t ms, void (*fire)(struct timer *t));
 void timer_clear(struct timer *t);
+/* A clock in step with the timers; it begins anew after 49 days. */
+uint32_t wheel_ms(const struct wheel *w);
 bool timer_is_set(const struct timer *t);
 
 #endif

@@ -24,10 +24,6 @@ struct ws {
     bool proper; /* it ended because one side wanted it so */
 };
 
-static uint32_t now_ms(const struct ws *ws) {
-    return (uint32_t)(uint64_t)(ev_now(ws->ch.bridge->loop) * 1000);
-}
-
 static struct ws *of_channel(struct channel *ch) {
     return (struct ws *)(void *)ch;
 }
@@ -145,7 +141,7 @@ static void take_close(struct ws *ws, const struct ws_part *part) {
 
 static size_t ws_input(struct conn *c, char *data, size_t len) {
     struct ws *ws = conn_state(c);
-    ws->heard_ms = now_ms(ws);
+    ws->heard_ms = wheel_ms(&ws->ch.bridge->wheel);
     for (size_t at = 0;;) {
         struct ws_part part;
         enum ws_event event = ws_read(&ws->reader, data + at, len - at, &part);
@@ -177,7 +173,7 @@ static void watch(struct ws *ws);
 
 static void on_watch(struct timer *t) {
     struct ws *ws = conn_state(conn_of_timer(t));
-    if (now_ms(ws) - ws->heard_ms >= WS_SILENCE_MS) {
+    if (wheel_ms(&ws->ch.bridge->wheel) - ws->heard_ms >= WS_SILENCE_MS) {
         conn_close(ws->c);
         return;
     }
@@ -187,7 +183,7 @@ static void on_watch(struct timer *t) {
 }
 
 static void watch(struct ws *ws) {
-    uint32_t silent_ms = now_ms(ws) - ws->heard_ms;
+    uint32_t silent_ms = wheel_ms(&ws->ch.bridge->wheel) - ws->heard_ms;
     uint32_t left_ms = silent_ms < WS_SILENCE_MS ? WS_SILENCE_MS - silent_ms : 0;
     timer_set(&ws->ch.bridge->wheel, conn_timer(ws->c), left_ms < WS_PING_MS ? left_ms : WS_PING_MS, on_watch);
 }
@@ -213,7 +209,7 @@ void ws_open(struct conn *c, const struct http_head *head, bool sockjs) {
     ws->ch.bridge = conn_bridge(c);
     ws->c = c;
     ws->sockjs = sockjs;
-    ws->heard_ms = now_ms(ws);
+    ws->heard_ms = wheel_ms(&ws->ch.bridge->wheel);
     ws_reader_init(&ws->reader, WS_MESSAGE_MAX);
     char accept[WS_ACCEPT_LEN + 1];
     ws_accept(http_head_field(head, STR("sec-websocket-key")), accept);

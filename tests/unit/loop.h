@@ -22,10 +22,17 @@ static inline void loop_begin(void) {
     bridge.conns = conns_new(&bridge);
 }
 
+/* `parts` are ended behind the connections. */
+#define loop_end_with(parts)          \
+    do {                              \
+        conns_free(bridge.conns);     \
+        parts;                        \
+        wheel_fini(&bridge.wheel);    \
+        ev_loop_destroy(bridge.loop); \
+    } while (0)
+
 static inline void loop_end(void) {
-    conns_free(bridge.conns);
-    wheel_fini(&bridge.wheel);
-    ev_loop_destroy(bridge.loop);
+    loop_end_with((void)0);
 }
 
 enum { LOOP_DEADLINE_MS = 60000 };

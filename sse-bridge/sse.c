@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "error_body.h"
 #include "http.h"
+#include "http_conn.h"
 #include "mem.h"
 #include "random.h"
 #include "sse_frame.h"
@@ -41,6 +42,7 @@ struct opening {
     int64_t from;
     enum lang lang;
     uint64_t address;
+    struct buf cors; /* fields of the answer */
     size_t token_len;
     char token[];
 };
@@ -79,8 +81,19 @@ static unsigned refusal_hold_s(uint64_t address) {
 static void opening_ends(struct sse_stream *s) {
     if (!s->opening) return;
     if (s->opening->identify) people_identify_cancel(s->opening->identify);
+    buf_fini(&s->opening->cors);
     free(s->opening);
     s->opening = NULL;
+}
+
+/* Status and what every answer has; none is followed by another. */
+static void put_head(struct buf *out, const struct sse_stream *s, int status, struct str type) {
+    http_answer(out, status);
+    http_answer_field(out, STR("Content-Type"), type);
+    http_answer_field(out, STR("Cache-Control"), STR("no-store, no-transform"));
+    http_answer_field(out, STR("X-Content-Type-Options"), STR("nosniff"));
+    http_answer_field(out, STR("Connection"), STR("close"));
+    buf_add(out, buf_str(&s->opening->cors));
 }
 
 static void answer_refusal(struct sse_stream *s, enum rc rc) {
@@ -88,10 +101,7 @@ static void answer_refusal(struct sse_stream *s, enum rc rc) {
     buf_init(&out);
     buf_init(&body);
     error_body(&body, rc, s->opening->lang, RETRY_AFTER_S);
-    http_answer(&out, rc_http_status(rc));
-    http_answer_field(&out, STR("Content-Type"), STR("application/json"));
-    http_answer_field(&out, STR("Cache-Control"), STR("no-store"));
-    http_answer_field(&out, STR("Connection"), STR("close"));
+    put_head(&out, s, rc_http_status(rc), STR("application/json"));
     if (rc == RC_UNAUTHENTICATED) http_answer_field(&out, STR("WWW-Authenticate"), STR("Bearer"));
     if (rc == RC_TOO_MANY) {
         char seconds[8];
@@ -132,11 +142,8 @@ static void answer_stream(struct sse_stream *s, bool resync) {
     uint16_t spread;
     random_bytes(&spread, sizeof spread);
     buf_init(&out);
-    http_answer(&out, 200);
-    http_answer_field(&out, STR("Content-Type"), STR("text/event-stream"));
-    http_answer_field(&out, STR("Cache-Control"), STR("no-store"));
-    http_answer_field(&out, STR("X-Accel-Buffering"), STR("no"));
-    http_answer_field(&out, STR("Connection"), STR("close"));
+    put_head(&out, s, 200, STR("text/event-stream"));
+    http_answer_field(&out, STR("X-Accel-Buffering"), STR("no")); /* to a proxy of others ahead of us */
     http_answer_end(&out);
     sse_put_retry(&out, RECONNECT_MS + spread % RECONNECT_MS);
     sse_put_comment(&out, STR(""));
@@ -266,6 +273,7 @@ void sse_open(struct conn *c, const struct http_head *head, struct str address) 
     s->opening->address = address_hash(address);
     s->opening->token_len = token.len;
     memcpy(s->opening->token, token.ptr, token.len);
+    http_conn_cors(&s->opening->cors, c, head);
     read_resume(s->opening, head);
     conn_switch(c, &sse_protocol, s);
     identify(s);

@@ -137,7 +137,7 @@ static const char *event(int n) {
 Test(bridge_sse, begins_at_once_and_stays_alive) {
     struct browser w = opened(&user, "");
     cr_assert(str_has(buf_str(&w.got), "\r\nContent-Type: text/event-stream\r\n"));
-    cr_assert(str_has(buf_str(&w.got), "\r\nCache-Control: no-store\r\n"));
+    cr_assert(str_has(buf_str(&w.got), "\r\nCache-Control: no-store, no-transform\r\n"));
     cr_assert(str_has(buf_str(&w.got), "\r\n\r\nretry: "));
     cr_assert_not(str_has(buf_str(&w.got), "Content-Length"));
     cr_assert_not(str_has(buf_str(&w.got), "event:"));
@@ -147,6 +147,18 @@ Test(bridge_sse, begins_at_once_and_stays_alive) {
     cr_assert_not(w.ended);
     leave(&w);
     world_until(people_streams(&bridge, STREAM_SSE) == 0);
+}
+
+Test(bridge_sse, answers_to_pages_that_may_ask) {
+    f.conf.allowed_origins = "https://app.test";
+    struct browser ours = request("", arena_printf(&f.arena, "%sOrigin: https://app.test\r\n", bearer(&user)), "192.0.2.1");
+    struct browser foreign = request("", "Origin: https://evil.test\r\n", "192.0.2.1");
+    world_until(reads(&ours, "\n:\n\n") && reads(&foreign, "401"));
+    cr_assert(str_has(buf_str(&ours.got), "\r\nAccess-Control-Allow-Origin: https://app.test\r\n"));
+    cr_assert_not(str_has(buf_str(&foreign.got), "Access-Control-Allow-Origin"));
+    cr_assert(str_has(buf_str(&foreign.got), "\r\nVary: Origin\r\n"));
+    leave(&ours);
+    leave(&foreign);
 }
 
 Test(bridge_sse, tells_what_is_new_to_all_streams_of_its_user) {

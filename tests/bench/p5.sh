@@ -18,9 +18,16 @@ part_p5() {
   pids=$(bridge_pids)
   p5_run direct raw "$direct" "$pids"
   p5_run sockjs sockjs "$direct" "$pids"
-  p5_run front sockjs "$front" "$pids"
+  p5_connections=$(p5_front_connections) p5_run front sockjs "$front" "$pids"
   stop_live live
   p5_figures
+}
+
+# The front server takes two descriptors for each and is told to take no more than a third of those it may have.
+p5_front_connections() {
+  local most
+  most=$(sed -n 's/^var.max_connections = //p' "$run/lighttpd.conf")
+  echo "$((most - 200 < p5_connections ? most - 200 : p5_connections))"
 }
 
 p5_run() {  # NAME KIND ADDRESS PIDS
@@ -45,6 +52,7 @@ p5_figures() {
     figure "$fan: p99 to nchan's" "$(calc %.2f 'a / b' a="$(p5_field direct "$fan" 7)" b="$(p5_field nchan "$fan" 7)")" "" '<=' 1 \
       "p50 / p95 / p99 in ms: $(p5_latencies direct "$fan") directly, $(p5_latencies sockjs "$fan") SockJS, $(p5_latencies front "$fan") through the front server, $(p5_latencies nchan "$fan") nchan"
   done
+  figure "connections held through the front server" "$(p5_field front hold 2)" "" "" "" "as many as its descriptors allow here, if not 10,000"
   figure "processor time of 10,000 connections at rest" "$(p5_field direct hold 5)" "ms a second" "" "" "nchan $(p5_field nchan hold 5)"
 }
 

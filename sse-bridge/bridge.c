@@ -63,6 +63,7 @@ static void on_message(void *context, const struct bus_message *m) {
         people_sessions_ended(b, m->payload);
     } else if (str_eq(m->topic, STR(TOPIC_DOMAIN_EVENTS))) {
         presence_domain_event(b->presence, m);
+        people_domain_event(b, m);
     } else {
         logs_hint(b, m);
         if (str_eq(m->topic, STR(TOPIC_DIRECT_MESSAGES))) stomp_direct_message(b, m);

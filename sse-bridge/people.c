@@ -4,8 +4,10 @@
 
 #include "clock.h"
 #include "dto.h"
+#include "events.h"
 #include "id_table.h"
 #include "json_read.h"
+#include "json_tree.h"
 #include "jwt_token.h"
 #include "mem.h"
 #include "outbox.h"
@@ -26,6 +28,7 @@ struct people {
     struct id_table persons;
     struct id_table sessions;
     size_t streams[STREAM_KINDS];
+    size_t blocking; /* people in a block */
     struct timer poll;
     struct timer look;
     bool polling;
@@ -39,6 +42,8 @@ struct person {
     unsigned counts[STREAM_KINDS];
     char *summary; /* owned */
     size_t summary_len;
+    struct uuid *blocked; /* owned; NULL: nobody */
+    size_t blocked_count;
     int64_t allowance_ms; /* time at which it was last used up, so to say: it fills with time */
     struct timer leave;
 };
@@ -52,9 +57,11 @@ struct session {
 
 /* Queries */
 
+#define BLOCKED "ARRAY(SELECT id FROM mopl_blocked_with(u.id))"
 static struct db_stmt find_session = {
     "people_identify",
-    "SELECT u.name, u.image_key, p.sequenced, p.purged FROM sessions s JOIN users u ON u.id = s.user_id CROSS JOIN outbox_progress "
+    "SELECT u.name, u.image_key, p.sequenced, p.purged, " BLOCKED
+    " FROM sessions s JOIN users u ON u.id = s.user_id CROSS JOIN outbox_progress "
     "p "
     "WHERE s.id = $1::uuid AND s.user_id = $2::uuid AND s.ended_at IS NULL AND s.expires_at > now() AND NOT u.locked",
     0};
@@ -68,13 +75,15 @@ static struct db_stmt find_ended = {"people_ended",
                                     0};
 
 /* What is left out is dead: ended, expired, or gone with its user. */
-static struct db_stmt find_living = {
-    "people_living",
-    "SELECT i.id, u.id, u.name, u.image_key FROM unnest($1::uuid[]) i (id) LEFT JOIN (sessions s JOIN users u ON u.id = s.user_id) "
-    "ON s.id = i.id AND s.ended_at IS NULL AND s.expires_at > now() AND NOT u.locked",
-    0};
+static struct db_stmt find_living = {"people_living",
+                                     "SELECT i.id, u.id, u.name, u.image_key, " BLOCKED
+                                     " FROM unnest($1::uuid[]) i (id) LEFT JOIN (sessions s JOIN users u ON u.id = s.user_id) "
+                                     "ON s.id = i.id AND s.ended_at IS NULL AND s.expires_at > now() AND NOT u.locked",
+                                     0};
 
-struct db_stmt *const people_statements[] = {&find_session, &find_ended, &find_living, NULL};
+static struct db_stmt find_blocked = {"people_blocked", "SELECT u.id, " BLOCKED " FROM users u WHERE u.id = ANY ($1::uuid[])", 0};
+
+struct db_stmt *const people_statements[] = {&find_session, &find_ended, &find_living, &find_blocked, NULL};
 
 /* Who is it? */
 
@@ -107,8 +116,8 @@ static void session_found(void *context, enum rc rc, const struct db_rows *rows,
     } else if (rows->count == 0) {
         answer(i, RC_UNAUTHENTICATED, NULL);
     } else {
-        struct identity who = {i->user_id,          i->session_id,      db_text(rows, 0, 0),
-                               db_text(rows, 0, 1), db_i64(rows, 0, 2), db_i64(rows, 0, 3)};
+        struct identity who = {i->user_id,         i->session_id,      db_text(rows, 0, 0), db_text(rows, 0, 1),
+                               db_i64(rows, 0, 2), db_i64(rows, 0, 3), db_array(rows, 0, 4)};
         answer(i, RC_OK, &who);
     }
 }
@@ -157,6 +166,29 @@ static void write_summary(struct person *p, struct str name, struct str image_ke
     buf_fini(&out);
 }
 
+static void set_blocked(struct person *p, struct db_array list) {
+    struct str item;
+    bool before = p->blocked_count > 0;
+    free(p->blocked);
+    p->blocked = NULL;
+    p->blocked_count = 0;
+    if (list.left > 0) p->blocked = mem_alloc((size_t)list.left * sizeof *p->blocked);
+    while (db_array_next(&list, &item)) memcpy(&p->blocked[p->blocked_count++], item.ptr, sizeof *p->blocked);
+    p->people->blocking += p->blocked_count > 0;
+    p->people->blocking -= before;
+}
+
+bool people_any_blocked(const struct bridge *b) {
+    return b->people->blocking > 0;
+}
+
+bool person_is_blocked(const struct person *p, struct uuid other) {
+    for (size_t i = 0; i < p->blocked_count; i++) {
+        if (uuid_eq(p->blocked[i], other)) return true;
+    }
+    return false;
+}
+
 static struct person *person_of(struct people *people, struct uuid id) {
     struct person *p = (struct person *)id_table_find(&people->persons, id);
     if (!p) {
@@ -172,6 +204,7 @@ static struct person *person_of(struct people *people, struct uuid id) {
 
 static void person_free(struct person *p) {
     timer_clear(&p->leave);
+    set_blocked(p, (struct db_array){0});
     id_table_remove(&p->people->persons, &p->entry);
     free(p->summary);
     free(p);
@@ -208,6 +241,7 @@ enum rc people_add(struct bridge *b, struct stream *s, const struct identity *wh
     if (p->counts[s->kind] >= limit_of(b->conf, s->kind)) return RC_TOO_MANY;
     struct session *session = session_of(people, who->session_id);
     write_summary(p, who->name, who->image_key);
+    set_blocked(p, who->blocked);
     s->session_id = who->session_id;
     s->person = p;
     s->next_of_person = p->streams;
@@ -357,18 +391,47 @@ static void living_found(void *context, enum rc rc, const struct db_rows *rows, 
             continue;
         }
         struct person *p = people_find(b, db_uuid(rows, i, 1));
-        if (p) write_summary(p, db_text(rows, i, 2), db_text(rows, i, 3));
+        if (!p) continue;
+        write_summary(p, db_text(rows, i, 2), db_text(rows, i, 3));
+        set_blocked(p, db_array(rows, i, 4));
     }
 }
 
-static void ask_living(struct bridge *b, const struct uuid *ids, size_t count) {
+static void blocked_found(void *context, enum rc rc, const struct db_rows *rows, const char *constraint) {
+    struct bridge *b = context;
+    (void)constraint;
+    for (int i = 0; rc == RC_OK && i < rows->count; i++) {
+        struct person *p = people_find(b, db_uuid(rows, i, 0));
+        if (p) set_blocked(p, db_array(rows, i, 1));
+    }
+}
+
+static void ask_for(struct bridge *b, struct db_stmt *stmt, const struct uuid *ids, size_t count, pg_done *done) {
     struct db_params p;
     struct arena a;
     arena_init(&a);
     dbp_init(&p);
     dbp_uuid_array(&p, &a, ids, count);
-    pg_exec(b->pg, pg_lane(ids[0]), &find_living, &p, ASK_MS, living_found, b);
+    pg_exec(b->pg, pg_lane(ids[0]), stmt, &p, ASK_MS, done, b);
     arena_fini(&a);
+}
+
+static void ask_living(struct bridge *b, const struct uuid *ids, size_t count) {
+    ask_for(b, &find_living, ids, count, living_found);
+}
+
+/* Those of the two who are here. Should the answer not come, the next look tells. */
+void people_domain_event(struct bridge *b, const struct bus_message *m) {
+    static const char *const NAMES[] = {"userId", "targetId"};
+    struct uuid ids[2];
+    size_t count = 0;
+    if (!str_eq(m->type, STR(EVENT_USER_BLOCKED)) && !str_eq(m->type, STR(EVENT_USER_UNBLOCKED))) return;
+    struct json_object *event = jr_object(m->payload);
+    for (size_t i = 0; i < 2; i++) {
+        if (uuid_parse(json_tree_text(event, NAMES[i]), &ids[count]) && people_find(b, ids[count])) count++;
+    }
+    json_object_put(event);
+    if (count > 0) ask_for(b, &find_blocked, ids, count, blocked_found);
 }
 
 void people_look(struct bridge *b) {

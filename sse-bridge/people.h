@@ -5,6 +5,7 @@
 #define MOPL_BRIDGE_PEOPLE_H
 
 #include "bridge.h"
+#include "bus.h"
 #include "db.h"
 #include "rc.h"
 #include "str.h"
@@ -33,10 +34,11 @@ struct stream {
 struct identity {
     struct uuid user_id;
     struct uuid session_id;
-    struct str name;      /* borrowed for the call */
-    struct str image_key; /* absent: none */
-    int64_t log_position; /* where everybody's event logs stand at this moment */
-    int64_t log_begins;   /* events up to here may have been purged */
+    struct str name;         /* borrowed for the call */
+    struct str image_key;    /* absent: none */
+    int64_t log_position;    /* where everybody's event logs stand at this moment */
+    int64_t log_begins;      /* events up to here may have been purged */
+    struct db_array blocked; /* ids of those whom he has blocked, or who have blocked him; borrowed for the call */
 };
 /* Asks PostgreSQL; `done` comes once, later: RC_OK, RC_UNAUTHENTICATED, or RC_UNAVAILABLE if it could not be asked in 10 s. */
 struct identify;
@@ -54,12 +56,19 @@ struct uuid person_id(const struct person *p);
 struct stream *person_streams(const struct person *p); /* first of the list by next_of_person */
 /* UserSummary as JSON, borrowed until the next turn. */
 struct str person_summary(const struct person *p);
+/* Somebody who has a stream here is in a block: else nobody need be looked at. */
+bool people_any_blocked(const struct bridge *b);
+/* One of the two has blocked the other: neither sees the other's chat. */
+bool person_is_blocked(const struct person *p, struct uuid other);
 /* He may send one more direct message now: MOPL_LIMIT_DIRECT_MESSAGES_PER_SECOND, on this bridge. */
 bool person_allowed(struct person *p);
 
 /* Ends the streams of sessions (a TOPIC_SESSIONS payload); of sign-outs a second later, so that the page has unsubscribed. */
 void people_sessions_ended(struct bridge *b, struct str payload);
-/* Asks which sessions are alive and what people are called, as it does by itself: what the bus had to say may have been missed. */
+/* A message of TOPIC_DOMAIN_EVENTS: blocks of people who have a stream here are asked for anew. */
+void people_domain_event(struct bridge *b, const struct bus_message *m);
+/* Asks which sessions are alive, who is blocked and what people are called, as it does by itself: what the bus had to say may have
+ * been missed. */
 void people_look(struct bridge *b);
 /* Ends all streams of a user, for operators; how many there were. */
 size_t people_close_user(struct bridge *b, struct uuid user_id);

@@ -141,7 +141,9 @@ static void start_watch(struct sub *sub) {
 static void history_came(void *context, const struct chat_line *lines, size_t count, int64_t position) {
     struct sub *sub = context;
     sub->history = NULL;
-    for (size_t i = 0; i < count; i++) send_body(sub, lines[i].message_id, lines[i].body);
+    for (size_t i = 0; i < count; i++) {
+        if (!sub_hides(sub, lines[i].body)) send_body(sub, lines[i].message_id, lines[i].body);
+    }
     for (const struct held_message *m = sub->held->first; m; m = m->next) {
         if (m->position > position) stomp_transmit(sub->stomp, sub_head(sub), m->rest);
     }

@@ -107,6 +107,8 @@ void topics_enter(struct bridge *b, struct sub *sub);
 void topics_leave(struct bridge *b, struct sub *sub);
 /* The part of a MESSAGE that all get alike; one use, the caller's. */
 struct shared_text *topics_message(enum topic_kind kind, struct uuid id, struct uuid message_id, struct str body);
+/* The body is a line of chat whose sender this subscriber is not to see, or not to be seen by. */
+bool sub_hides(const struct sub *sub, struct str body);
 /* A MESSAGE to one subscription; kept for later if it is held. */
 void sub_deliver(struct sub *sub, int64_t position, struct shared_text *rest);
 

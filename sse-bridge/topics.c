@@ -110,6 +110,15 @@ struct shared_text *topics_message(enum topic_kind kind, struct uuid id, struct 
     return text;
 }
 
+/* A line of chat begins with the summary of its sender, which begins with his id (presence_chat.c, people.c). */
+bool sub_hides(const struct sub *sub, struct str body) {
+    static const struct str BEFORE = {"{\"sender\":{\"userId\":\"", 21};
+    struct uuid sender;
+    if (sub->kind != TOPIC_KIND_CHAT || !people_any_blocked(stomp_bridge(sub->stomp)) || !str_starts(body, BEFORE)) return false;
+    if (body.len < BEFORE.len + UUID_TEXT_LEN || !uuid_parse(str_from(body.ptr + BEFORE.len, UUID_TEXT_LEN), &sender)) return false;
+    return person_is_blocked(sub->stomp->stream.person, sender);
+}
+
 void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int64_t position, struct uuid message_id,
                     struct str body) {
     struct topic *topic = find(b, kind, id);
@@ -118,7 +127,8 @@ void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int6
     struct shared_text *rest = topics_message(kind, id, message_id, body);
     /* Nothing that is sent changes the list: channels end later. */
     for (uint32_t i = 0; i < topic->count; i++) {
-        if (position > topic->subs[i]->behind) sub_deliver(topic->subs[i], position, rest);
+        struct sub *sub = topic->subs[i];
+        if (position > sub->behind && !sub_hides(sub, body)) sub_deliver(sub, position, rest);
     }
     shared_text_drop(rest);
 }

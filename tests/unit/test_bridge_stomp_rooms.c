@@ -263,6 +263,53 @@ Test(bridge_stomp_rooms, late_joiners_get_the_last_messages_none_twice_none_miss
     }
 }
 
+/* A block is made or ended, and the bridge hears of it as by the bus. */
+static void change_block(const struct user *who, const struct user *whom, bool blocked) {
+    const char *payload =
+        arena_printf(&f.arena, "{\"userId\": \"%s\", \"targetId\": \"%s\"}", world_id(who->id), world_id(whom->id));
+    world_sql(arena_printf(
+        &f.arena, blocked ? "SELECT mopl_block('%s', '%s')" : "DELETE FROM blocks WHERE (blocker_id, blocked_id) = ('%s', '%s')",
+        world_id(who->id), world_id(whom->id)));
+    struct bus_message m = {.event_id = uuid_v7(),
+                            .topic = STR("mopl.domain-events"),
+                            .type = blocked ? STR("user.blocked") : STR("user.unblocked"),
+                            .payload = str_of(payload)};
+    people_domain_event(&bridge, &m);
+}
+
+Test(bridge_stomp_rooms, people_of_whom_one_has_blocked_the_other_do_not_see_each_others_chat) {
+    struct client third, late;
+    f.conf.rate_limits = false;
+    client_connect(&third, &park, "1.2");
+    client_subscribes(&a, "w", to_watch(content));
+    client_subscribes(&b, "w", to_watch(content));
+    struct client *const all[] = {&a, &b, &third};
+    for (size_t i = 0; i < 3; i++) client_subscribes(all[i], "c", to_chat(content));
+    change_block(&kim, &lee, true);
+    world_until(people_any_blocked(&bridge));
+    world_until(person_is_blocked(people_find(&bridge, lee.id), kim.id) && person_is_blocked(people_find(&bridge, kim.id), lee.id));
+    send_to(&a, from_chat(content), "{\"content\":\"of kim\"}");
+    send_to(&b, from_chat(content), "{\"content\":\"of lee\"}");
+    world_until(client_has(&third, "of kim") && client_has(&third, "of lee"));
+    world_until(client_has(&a, "of kim") && client_has(&b, "of lee"));
+    cr_assert(!client_has(&a, "of lee") && !client_has(&b, "of kim"));
+    /* Nor in what was said before one came. */
+    client_connect(&late, &lee, "1.2");
+    client_subscribes(&late, "c", to_chat(content));
+    world_until(client_has(&late, "of lee"));
+    cr_assert_not(client_has(&late, "of kim"));
+    /* Nor are messages sent. */
+    send_to(&a, from_messages(conversation), "{\"content\":\"hello\"}");
+    client_settles(&a);
+    cr_assert_eq(stored(), 0);
+    change_block(&kim, &lee, false);
+    world_until(!people_any_blocked(&bridge));
+    send_to(&a, from_chat(content), "{\"content\":\"again\"}");
+    world_until(client_has(&b, "again") && client_has(&late, "again"));
+    client_gone(&late);
+    client_gone(&third);
+}
+
 /* Direct messages */
 
 Test(bridge_stomp_rooms, a_direct_message_comes_to_both_sides_once) {

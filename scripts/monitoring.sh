@@ -67,7 +67,6 @@ monitoring_files() {
   "${as_service[@]}" sh -c 'cd "$1" && cp prometheus.yml "$2/" && rm -rf "$2/rules" && cp -r rules "$2/" && rm -f "$2"/targets/*' \
     _ "$project/monitoring" "$MOPL_DATA/monitoring"
   target mopl "'$MOPL_METRICS_LISTEN'"
-  monitoring_bridges
   for name in prometheus pushgateway; do target "$name" "'127.0.0.1:$(monitoring_port "$name")'"; done
   for name in postgres redis node; do target "$name" "'127.0.0.1:$(monitoring_port "$name-exporter")'"; done
   if monitoring_starts elasticsearch-exporter; then target elasticsearch "'127.0.0.1:$(monitoring_port elasticsearch-exporter)'"; fi
@@ -132,6 +131,3 @@ Grafana: add monitoring/grafana/provisioning to its provisioning folder and star
   MOPL_PROMETHEUS_URL=http://127.0.0.1:$(monitoring_port prometheus) MOPL_DASHBOARDS=$project/monitoring/grafana/dashboards
 EOT
 }
-
-# The bridges, when they answer for themselves.
-monitoring_bridges() { :; }

@@ -24,6 +24,22 @@ enum {
 };
 
 static struct metric slow = {METRIC_COUNT("mopl_bridge_slow_consumers_total", "Connections closed because they were not read.")};
+static struct metric sent = {METRIC_COUNT("mopl_bridge_sent_total", "Messages and other pieces queued for connections.")};
+static struct metric sent_bytes = {
+    METRIC_COUNT("mopl_bridge_sent_bytes_total", "Bytes that the kernel took from connections' queues.")};
+/* Names of protocols, and what others are shown as. */
+static const char *const kinds[] = {"http",        "sse",   "websocket", "raw-websocket", "xhr", "xhr_streaming",
+                                    "eventsource", "other", NULL};
+enum { KIND_OTHER = 7 };
+static struct metric connections = {
+    .name = "mopl_bridge_connections", .help = "Connections open.", .type = METRIC_GAUGE, .labels = {"kind"}, .values = kinds};
+struct metric *const conn_metrics[] = {&slow, &sent, &sent_bytes, &connections, NULL};
+
+static void count_connection(const struct protocol *protocol, int by) {
+    size_t kind = 0;
+    while (kind < KIND_OTHER && strcmp(kinds[kind], protocol->name) != 0) kind++;
+    metric_move(metric_nth(&connections, kind), by);
+}
 
 /* A chunk, or copied bytes that lie in the block. */
 struct item {
@@ -151,6 +167,7 @@ static struct queue *queue_for(struct conn *c, size_t bytes) {
         return NULL;
     }
     q->bytes += bytes;
+    metric_add(metric_one(&sent), 1);
     at_turn_end(c);
     return q;
 }
@@ -281,16 +298,17 @@ static void flush(struct conn *c) {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)gather(q, iov)};
         size_t offered = 0;
         for (size_t i = 0; i < message.msg_iovlen; i++) offered += iov[i].iov_len;
-        ssize_t sent = sendmsg(c->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent < 0 && errno != EAGAIN) {
+        ssize_t taken = sendmsg(c->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (taken < 0 && errno == EINTR) continue;
+        if (taken < 0 && errno != EAGAIN) {
             conn_close(c);
             return;
         }
-        if (sent > 0) written(q, (size_t)sent);
-        if (sent < 0 || (size_t)sent < offered) {
+        if (taken > 0) written(q, (size_t)taken);
+        if (taken > 0) metric_add(metric_one(&sent_bytes), (uint64_t)taken);
+        if (taken < 0 || (size_t)taken < offered) {
             drop_written_blocks(q);
-            if (sent > 0 || !timer_is_set(&q->stall)) timer_set(&c->all->bridge->wheel, &q->stall, CONN_STALL_MS, on_stalled);
+            if (taken > 0 || !timer_is_set(&q->stall)) timer_set(&c->all->bridge->wheel, &q->stall, CONN_STALL_MS, on_stalled);
             want(c, EV_READ | EV_WRITE);
             return;
         }
@@ -360,6 +378,7 @@ static void destroy(struct conn *c) {
     timer_clear(&c->timer);
     ev_io_stop(all->bridge->loop, &c->io);
     (void)close(c->io.fd);
+    count_connection(c->protocol, -1);
     c->protocol->closed(c);
     timer_clear(&c->timer);
     drop_queue(c);
@@ -472,6 +491,7 @@ struct conn *conn_new(struct bridge *b, int fd, bool by_front, const struct prot
     if (c->next) c->next->prev = c;
     all->first = c;
     all->count++;
+    count_connection(protocol, +1);
     ev_io_init(&c->io, on_io, fd, EV_READ);
     c->io.data = c;
     ev_io_start(b->loop, &c->io);
@@ -479,6 +499,8 @@ struct conn *conn_new(struct bridge *b, int fd, bool by_front, const struct prot
 }
 
 void conn_switch(struct conn *c, const struct protocol *protocol, void *state) {
+    count_connection(c->protocol, -1);
+    count_connection(protocol, +1);
     c->protocol = protocol;
     c->state = state;
     c->switched = true;

@@ -10,6 +10,7 @@
 
 #include "bridge.h"
 #include "chunk.h"
+#include "metrics.h"
 
 enum {
     CONN_QUEUE_BYTES_MAX = 256 * 1024,
@@ -20,6 +21,9 @@ enum {
 };
 
 struct conn;
+
+/* For metrics_declare; NULL-ended. */
+extern struct metric *const conn_metrics[];
 
 /* What speaks on a connection; it may change (HTTP to WebSocket). */
 struct protocol {

@@ -60,6 +60,8 @@ static int run(const struct conf *conf, int number) {
     signal(SIGPIPE, SIG_IGN);
     raise_limit();
     metrics_open(conf->data_dir, "sse_bridge", false);
+    metrics_declare(conn_metrics);
+    metrics_declare(presence_metrics);
     metrics_declare(sse_metrics);
     metrics_declare(stomp_metrics);
     int status = bridge_run(conf, number);

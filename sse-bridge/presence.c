@@ -60,6 +60,20 @@ void presence_greet(struct presence *p) {
     script_args_send(&args, p->link, &presence_hello, on_greeted, p);
 }
 
+static struct metric watchers_now = {
+    .name = "mopl_bridge_watchers", .help = "People who watch something over this bridge.", .type = METRIC_GAUGE};
+static struct metric rooms_now = {.name = "mopl_bridge_rooms", .help = "Contents that they watch.", .type = METRIC_GAUGE};
+static struct metric away_now = {
+    .name = "mopl_bridge_presence_away", .help = "Bridges that cannot keep presence, since Redis is away.", .type = METRIC_GAUGE};
+struct metric *const presence_metrics[] = {&watchers_now, &rooms_now, &away_now, NULL};
+
+static void show(const struct presence *p) {
+    bool active = p->phase == PRESENCE_ACTIVE; /* else another process has taken them over */
+    metric_set(metric_one(&watchers_now), active ? (int64_t)p->watchers.count : 0);
+    metric_set(metric_one(&rooms_now), active ? (int64_t)p->rooms.count : 0);
+    metric_set(metric_one(&away_now), active && !p->ready);
+}
+
 static void on_tick(EV_P_ ev_timer *timer, int events) {
     struct presence *p = timer->data;
     (void)loop;
@@ -68,6 +82,7 @@ static void on_tick(EV_P_ ev_timer *timer, int events) {
     if (!p->ready || clock_mono_ms() - p->greeted_ms >= p->b->conf->presence_lease_ms / RENEWALS_PER_LEASE) presence_greet(p);
     if (p->epoch.len > 0) presence_follow(p);
     if (p->ready) presence_sweep_now(p);
+    show(p);
 }
 
 static void on_link(void *context, bool up) {
@@ -107,6 +122,7 @@ void presence_retire(struct presence *p) {
     struct script_args args;
     if (p->phase != PRESENCE_ACTIVE) return;
     p->phase = PRESENCE_RETIRED;
+    show(p);
     script_args_init(&args);
     script_args_text(&args, str_of(p->id));
     script_args_text(&args, buf_str(&p->slot));

@@ -11,6 +11,7 @@
 #include "bridge.h"
 #include "bus.h"
 #include "db.h"
+#include "metrics.h"
 #include "rc.h"
 #include "str.h"
 #include "uuid.h"
@@ -66,5 +67,7 @@ void presence_chat_history_cancel(struct chat_history *h);
 
 /* For --check-sql; NULL-ended. */
 extern struct db_stmt *const presence_statements[];
+/* For metrics_declare; NULL-ended. */
+extern struct metric *const presence_metrics[];
 
 #endif

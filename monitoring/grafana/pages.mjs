@@ -165,24 +165,33 @@ const watching = {
     ],
 };
 
-const bridge = 'job="mopl-bridge"';
+const bridge = 'process="sse_bridge"';
 const realtime = {
     name: 'real-time',
     title: ['MOPL · Real-time', 'MOPL · 실시간'],
     about: ['Connections that are held, what is sent on them, and what is given up.', '실시간 연결, 전달, 지연, 유실.'],
     rows: [
+        row(['Now', '현재'],
+            stat(['Connections', '연결'], 'short', 'sum(mopl_bridge_connections)'),
+            stat(['Sent a second', '초당 전달'], 'cps', `sum(rate(mopl_bridge_sent_total${R}))`),
+            stat(['Watching', '시청 중'], 'short', 'sum(mopl_bridge_watchers)'),
+            stat(['Slow consumers, last hour', '느린 소비자 (1시간)'], 'short', 'sum(increase(mopl_bridge_slow_consumers_total[1h])) or vector(0)', { steps: bad(10) })),
         row(['Connections', '연결'],
-            graph(['Open', '열린 연결'], 'short', [[`sum by (kind) (mopl_bridge_connections)`, '{{kind}}']]),
+            graph(['Open', '열린 연결'], 'short', [['sum by (kind) (mopl_bridge_connections)', '{{kind}}']], { stack: true }),
             graph(['Let in', '수락'], 'cps', [[`sum(rate(mopl_bridge_sse_opened_total${R}))`, 'SSE'], [`sum(rate(mopl_bridge_stomp_connected_total${R}))`, 'STOMP']]),
-            graph(['Refused', '거절'], 'cps', [[`sum by (reason) (rate(mopl_bridge_sse_refused_total${R}))`, 'SSE {{reason}}'], [`sum by (reason) (rate(mopl_bridge_stomp_refused_total${R}))`, 'STOMP {{reason}}']])),
+            graph(['Refused', '거절'], 'cps', [[`sum by (reason) (rate(mopl_bridge_sse_refused_total${R}))`, 'SSE {{reason}}'], [`sum by (reason) (rate(mopl_bridge_stomp_refused_total${R}))`, 'STOMP {{reason}}'], [`sum(rate(mopl_bridge_stomp_turned_away_total${R}))`, 'CONNECT']])),
         row(['Fan-out', '전달'],
-            graph(['Events on SSE', 'SSE 이벤트'], 'cps', [[`sum(rate(mopl_bridge_sse_events_total${R}))`, 'sent']]),
-            graph(['Given up', '유실·종료'], 'cps', [[`sum(rate(mopl_bridge_slow_consumers_total${R}))`, 'slow consumers'], [`sum(rate(mopl_bridge_stomp_silent_total${R}))`, 'silent'], [`sum(rate(mopl_bridge_sse_resyncs_total${R}))`, 'resync']]),
+            graph(['Sent', '전달'], 'cps', [[`sum(rate(mopl_bridge_sent_total${R}))`, 'all'], [`sum(rate(mopl_bridge_sse_events_total${R}))`, 'SSE events']]),
+            graph(['Bytes', '전송량'], 'Bps', [[`sum(rate(mopl_bridge_sent_bytes_total${R}))`, 'bytes']]),
+            graph(['Given up', '유실·종료'], 'cps', [[`sum(rate(mopl_bridge_slow_consumers_total${R}))`, 'slow consumers'], [`sum(rate(mopl_bridge_stomp_silent_total${R}))`, 'silent'], [`sum(rate(mopl_bridge_sse_resyncs_total${R}))`, 'resync']])),
+        row(['Presence and lag', '시청과 지연'],
+            graph(['Watching', '시청'], 'short', [['sum(mopl_bridge_watchers)', 'people'], ['sum(mopl_bridge_rooms)', 'contents']]),
+            graph(['Presence away', '시청 정보 불가'], 'short', [['sum(mopl_bridge_presence_away)', 'bridges']]),
             graph(['Behind', '지연'], 'short', [['sum by (group) (mopl_bus_lag_messages)', '{{group}}'], ['sum(mopl_outbox_backlog_events)', 'outbox']])),
         row(['Processes', '프로세스'],
-            graph(['Processor', 'CPU'], 'none', [[`sum by (process) (rate(process_cpu_seconds_total{${bridge}}${R}))`, '{{process}}']]),
-            graph(['Resident memory', '메모리'], 'bytes', [[`sum by (process) (process_resident_memory_bytes{${bridge}})`, '{{process}}']]),
-            graph(['Descriptors', '디스크립터'], 'short', [[`sum by (process) (process_open_fds{${bridge}})`, '{{process}}']])),
+            graph(['Processor', 'CPU'], 'none', [[`sum by (worker) (rate(process_cpu_seconds_total{${bridge}}${R}))`, '{{worker}}']]),
+            graph(['Resident memory', '메모리'], 'bytes', [[`sum by (worker) (process_resident_memory_bytes{${bridge}})`, '{{worker}}']]),
+            graph(['Descriptors', '디스크립터'], 'short', [[`sum by (worker) (process_open_fds{${bridge}})`, '{{worker}}']])),
     ],
 };
 

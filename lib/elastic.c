@@ -10,7 +10,15 @@
 #include "mem.h"
 #include "metrics.h"
 
-enum { CONNECT_MS = 100, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 8000, SLOW_MAX = 3, ANSWER_MAX_BYTES = 64 << 20, REASON_MAX = 300 };
+enum {
+    CONNECT_MS = 100,
+    PAUSE_MIN_MS = 500,
+    PAUSE_MAX_MS = 8000,
+    SLOW_MAX = 3,
+    REFUSED_MAX = 3,
+    ANSWER_MAX_BYTES = 64 << 20,
+    REASON_MAX = 300
+};
 
 static struct metric away = {.name = "mopl_search_engine_away",
                              .help = "Processes that do without the search engine now, because it is away.",
@@ -20,6 +28,7 @@ struct elastic {
     const struct conf *conf;
     struct http_client *http;
     int slow;         /* time outs in a row */
+    int refused;      /* requests that it did not understand, in a row */
     bool away;        /* the breaker is open */
     int64_t since_ms; /* monotonic */
     int64_t retry_at_ms;
@@ -62,7 +71,12 @@ static void close_breaker(struct elastic *e) {
     metric_set(metric_one(&away), 0);
     e->away = false;
     e->slow = 0;
+    e->refused = 0;
     e->pause_ms = 0;
+}
+
+void elastic_praise(struct elastic *e) {
+    close_breaker(e);
 }
 
 void elastic_blame(struct elastic *e, const char *why) {
@@ -90,10 +104,14 @@ static enum rc judge(struct elastic *e, const struct elastic_call *call, const s
                      http_answer_retry_after_s(got, 0) * MS);
         return RC_UNAVAILABLE;
     }
-    close_breaker(e);
-    if (got->status < 300) return RC_OK;
+    e->slow = 0;
+    if (got->status < 300) {
+        if (!call->unsure) close_breaker(e);
+        return RC_OK;
+    }
     if (got->status == NOT_FOUND) return RC_NOT_FOUND;
-    log_refusal(call, got->status, json);
+    if (!e->away) log_refusal(call, got->status, json);
+    if (++e->refused >= REFUSED_MAX || e->away) open_breaker(e, "it refuses what is asked (4xx)", 0);
     return RC_BAD_INPUT;
 }
 

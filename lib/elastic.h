@@ -20,6 +20,7 @@ struct elastic_call {
     const char *path; /* from the slash on, encoded */
     struct str body;  /* absent: none */
     bool lines;       /* the body is NDJSON */
+    bool unsure;      /* an answer says little yet: elastic_praise() or elastic_blame() tells whether it was a good one */
     int64_t timeout_ms;
 };
 
@@ -28,6 +29,8 @@ struct elastic_call {
  * RC_NOT_FOUND: 404. RC_BAD_INPUT: any other status, which is logged with the engine's reason. */
 MUST_CHECK enum rc elastic_call(struct elastic *e, struct arena *a, const struct elastic_call *call, int *status,
                                 struct json_object **answer);
+/* The engine answered well: closes the breaker. */
+void elastic_praise(struct elastic *e);
 /* The engine answered, but not as it should (an index is broken or missing): opens the breaker as a failed call does. `why` is
  * static. */
 void elastic_blame(struct elastic *e, const char *why);

@@ -23,6 +23,8 @@
 #define EVENT_USER_BLOCKED "user.blocked"                         /* targetId: neither reaches or sees the other from now on */
 #define EVENT_USER_UNBLOCKED "user.unblocked"                     /* targetId: unless the other has blocked, too */
 #define EVENT_WATCHING_STARTED "watching.started"                 /* contentId */
+/* On TOPIC_WATCHING: contentId, the key, whose number of watchers was written. */
+#define EVENT_WATCHING_COUNTED "watching.counted"
 /* By mopl_send_direct_message() of 007_messages.sql: directMessageId, conversationId, receiverId. */
 #define EVENT_DIRECT_MESSAGE_CREATED "direct-message.created"
 

@@ -331,12 +331,16 @@ static enum rc run(struct search *s, int64_t deadline_ms, struct search_hits *hi
         .path = arena_printf(s->arena, "/%s/_search?filter_path=timed_out,_shards.failed,hits.total.value,hits.hits.sort",
                              elastic_name(s->elastic, s->arena, search_kinds[s->q->kind])),
         .body = buf_str(s->out),
+        .unsure = true,
         .timeout_ms = left_ms,
     };
     enum rc rc = elastic_call(s->elastic, s->arena, &call, NULL, &answer);
     if (rc == RC_NOT_FOUND) elastic_blame(s->elastic, "there is no index: mopl batch reindex makes it");
     if (rc != RC_OK) return RC_UNAVAILABLE;
-    if (read_answer(s, answer, hits)) return RC_OK;
+    if (read_answer(s, answer, hits)) {
+        elastic_praise(s->elastic);
+        return RC_OK;
+    }
     if (!json_object_get_boolean(json_tree_member(answer, "timed_out"))) elastic_blame(s->elastic, "it answers in part only");
     return RC_UNAVAILABLE;
 }

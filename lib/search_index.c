@@ -21,29 +21,29 @@ const char *const search_kinds[SEARCH_KINDS] = {"contents", "playlists"};
 #define WORDS(NAME, ANALYZER, SEARCH)                                                                           \
     "\"" NAME "\":{\"type\":\"text\",\"norms\":false,\"index_options\":\"docs\",\"analyzer\":\"" ANALYZER "\"," \
     "\"search_analyzer\":\"" SEARCH "\"}"
-#define INDEX_BEGIN(EXTRA)                                                                                                         \
-    "\"index\":{\"number_of_shards\":1,\"refresh_interval\":\"200ms\",\"gc_deletes\":\"1h\"},\"analysis\":{\"tokenizer\":{"        \
-    "\"korean\":{\"type\":\"nori_tokenizer\",\"decompound_mode\":\"mixed\"},"                                                      \
-    "\"pairs\":{\"type\":\"ngram\",\"min_gram\":2,\"max_gram\":2},\"singles\":{\"type\":\"ngram\",\"min_gram\":1,"                 \
-    "\"max_gram\":1}},\"filter\":{\"korean_words\":{\"type\":\"nori_part_of_speech\"},"                                            \
-    "\"beginnings\":{\"type\":\"edge_ngram\",\"min_gram\":1,\"max_gram\":20}},\"analyzer\":{"                                      \
-    "\"korean\":{\"tokenizer\":\"korean\",\"filter\":[\"korean_words\",\"nori_readingform\"]},"                                    \
-    "\"pairs\":{\"tokenizer\":\"pairs\"},\"singles\":{\"tokenizer\":\"singles\"},\"words\":{\"tokenizer\":\"standard\"},"          \
-    "\"beginnings\":{\"tokenizer\":\"standard\",\"filter\":[\"beginnings\"]},"                                                     \
-    "\"title_beginnings\":{\"tokenizer\":\"keyword\",\"filter\":[\"beginnings\"]}}}},"       \
-    "\"mappings\":{\"dynamic\":\"strict\",\"_source\":{\"enabled\":false},\"properties\":{"                                        \
-    "\"id\":{\"type\":\"keyword\"},\"fingerprint\":{\"type\":\"long\",\"index\":false},"                                           \
-    "\"length\":{\"type\":\"short\",\"index\":false},"                                                                             \
-    "\"title\":{\"type\":\"text\",\"analyzer\":\"korean\",\"norms\":false,\"fields\":{" WORDS(                                     \
-        "words", "words", "words") "," WORDS("beginnings", "beginnings",                                                           \
-                                             "words") "}},"                                                                        \
-                                                      "\"exact\":{\"type\":\"keyword\",\"fields\":{" WORDS(                        \
-                                                          "beginnings", "title_beginnings",                                        \
-                                                          "keyword") "}},"                                                           \
-                                                                   "\"all\":{\"type\":\"text\",\"analyzer\":\"korean\",\"norms\":" \
-                                                                   "false,\"index_options\":\"docs\"},"                            \
-                                                                   "\"name\":" GRAMS ",\"text\":" GRAMS                            \
-                                                                   ",\"initials\":" GRAMS EXTRA "}}"
+#define INDEX_BEGIN(EXTRA)                                                                                                  \
+    "\"index\":{\"number_of_shards\":1,\"refresh_interval\":\"200ms\",\"gc_deletes\":\"1h\"},\"analysis\":{\"tokenizer\":{" \
+    "\"korean\":{\"type\":\"nori_tokenizer\",\"decompound_mode\":\"mixed\"},"                                               \
+    "\"pairs\":{\"type\":\"ngram\",\"min_gram\":2,\"max_gram\":2},\"singles\":{\"type\":\"ngram\",\"min_gram\":1,"          \
+    "\"max_gram\":1}},\"filter\":{\"korean_words\":{\"type\":\"nori_part_of_speech\"},"                                     \
+    "\"beginnings\":{\"type\":\"edge_ngram\",\"min_gram\":1,\"max_gram\":20}},\"analyzer\":{"                               \
+    "\"korean\":{\"tokenizer\":\"korean\",\"filter\":[\"korean_words\",\"nori_readingform\"]},"                             \
+    "\"pairs\":{\"tokenizer\":\"pairs\"},\"singles\":{\"tokenizer\":\"singles\"},\"words\":{\"tokenizer\":\"standard\"},"   \
+    "\"beginnings\":{\"tokenizer\":\"standard\",\"filter\":[\"beginnings\"]},"                                              \
+    "\"title_beginnings\":{\"tokenizer\":\"keyword\",\"filter\":[\"beginnings\"]}}}},"                                      \
+    "\"mappings\":{\"dynamic\":\"strict\",\"_source\":{\"enabled\":false},\"properties\":{"                                 \
+    "\"id\":{\"type\":\"keyword\"},\"fingerprint\":{\"type\":\"long\",\"index\":false},"                                    \
+    "\"length\":{\"type\":\"short\",\"index\":false},"                                                                      \
+    "\"title\":{\"type\":\"text\",\"analyzer\":\"korean\",\"norms\":false,\"fields\":{" WORDS(                              \
+        "words", "words",                                                                                                   \
+        "words") "," WORDS("beginnings", "beginnings",                                                                      \
+                           "words") "}},"                                                                                   \
+                                    "\"exact\":{\"type\":\"keyword\",\"fields\":{" WORDS(                                   \
+                                        "beginnings", "title_beginnings",                                                   \
+                                        "keyword") "}},"                                                                    \
+                                                   "\"all\":{\"type\":\"text\",\"analyzer\":\"korean\",\"norms\":"          \
+                                                   "false,\"index_options\":\"docs\"},"                                     \
+                                                   "\"name\":" GRAMS ",\"text\":" GRAMS ",\"initials\":" GRAMS EXTRA "}}"
 static const char *const definitions[SEARCH_KINDS] = {
     INDEX_BEGIN(",\"type\":{\"type\":\"keyword\"},\"tags\":{\"type\":\"keyword\"},\"created\":{\"type\":\"long\"},"
                 "\"rate\":{\"type\":\"double\"},\"watchers\":{\"type\":\"long\"}"),
@@ -94,10 +94,18 @@ int64_t search_fingerprint(enum search_kind kind, const struct db_rows *rows, in
 void search_bulk_init(struct search_bulk *b, struct elastic *e, struct arena *a) {
     *b = (struct search_bulk){.elastic = e, .arena = a};
     buf_init(&b->body);
+    for (size_t i = 0; i < SEARCH_KINDS; i++) {
+        buf_init(&b->removals[i][0]);
+        buf_init(&b->removals[i][1]);
+    }
 }
 
 void search_bulk_fini(struct search_bulk *b) {
     buf_fini(&b->body);
+    for (size_t i = 0; i < SEARCH_KINDS; i++) {
+        buf_fini(&b->removals[i][0]);
+        buf_fini(&b->removals[i][1]);
+    }
 }
 
 static const char *alias_of(struct elastic *e, struct arena *a, enum search_kind kind, bool building) {
@@ -106,25 +114,24 @@ static const char *alias_of(struct elastic *e, struct arena *a, enum search_kind
 }
 
 /* The line that says what is to be done; require_alias keeps the engine from making an index of that name. */
-static void add_action(struct search_bulk *b, const char *action, enum search_kind kind, bool building, int64_t version,
-                       struct uuid id) {
-    jw_object(&b->body);
-    jw_key_text(&b->body, str_of(action));
-    jw_object(&b->body);
-    jw_key(&b->body, "_index");
-    jw_str(&b->body, str_of(alias_of(b->elastic, b->arena, kind, building)));
-    jw_key(&b->body, "_id");
-    jw_uuid(&b->body, id);
-    jw_key(&b->body, "version");
-    jw_i64(&b->body, version);
-    jw_key(&b->body, "version_type");
-    jw_str(&b->body, STR("external"));
-    jw_key(&b->body, "require_alias");
-    jw_bool(&b->body, true);
-    jw_object_end(&b->body);
-    jw_object_end(&b->body);
-    buf_add_char(&b->body, '\n');
-    b->count++;
+static void add_action(struct search_bulk *b, struct buf *out, const char *action, enum search_kind kind, bool building,
+                       int64_t version, struct uuid id) {
+    jw_object(out);
+    jw_key_text(out, str_of(action));
+    jw_object(out);
+    jw_key(out, "_index");
+    jw_str(out, str_of(alias_of(b->elastic, b->arena, kind, building)));
+    jw_key(out, "_id");
+    jw_uuid(out, id);
+    jw_key(out, "version");
+    jw_i64(out, version);
+    jw_key(out, "version_type");
+    jw_str(out, STR("external"));
+    jw_key(out, "require_alias");
+    jw_bool(out, true);
+    jw_object_end(out);
+    jw_object_end(out);
+    buf_add_char(out, '\n');
 }
 
 static void add_texts(struct buf *out, const struct str *texts, size_t count) {
@@ -185,7 +192,8 @@ void search_bulk_put(struct search_bulk *b, enum search_kind kind, bool building
     struct uuid id = db_uuid(rows, row, first + COL_ID);
     struct texts t = fold_texts(b->arena, kind, rows, row, first);
     size_t length = utf8_length(t.title);
-    add_action(b, "index", kind, building, version, id);
+    add_action(b, out, "index", kind, building, version, id);
+    b->count++;
     jw_object(out);
     jw_key(out, "id");
     jw_uuid(out, id);
@@ -214,7 +222,8 @@ void search_bulk_put(struct search_bulk *b, enum search_kind kind, bool building
 }
 
 void search_bulk_remove(struct search_bulk *b, enum search_kind kind, bool building, int64_t version, struct uuid id) {
-    add_action(b, "delete", kind, building, version, id);
+    add_action(b, &b->removals[kind][building], "delete", kind, building, version, id);
+    b->removal_counts[kind][building]++;
 }
 
 /* Sending */
@@ -243,31 +252,6 @@ static bool judge_item(struct json_object *item, struct search_bulk_result *r) {
         log_refused(outcome);
     }
     return true;
-}
-
-enum rc search_bulk_send(struct search_bulk *b, struct search_bulk_result *result) {
-    struct search_bulk_result r = {0};
-    struct json_object *answer = NULL;
-    enum rc rc = RC_OK;
-    if (b->count > 0) {
-        struct elastic_call call = {.method = HTTP_POST,
-                                    .path = "/_bulk?filter_path=items.*._id,items.*.status,items.*.error.reason",
-                                    .body = buf_str(&b->body),
-                                    .lines = true,
-                                    .timeout_ms = BULK_MS};
-        rc = elastic_call(b->elastic, b->arena, &call, NULL, &answer);
-    }
-    struct json_object *items = json_tree_member(answer, "items");
-    if (rc == RC_OK && b->count > 0 && elastic_length(items) != b->count) rc = RC_UNAVAILABLE;
-    for (size_t i = 0; i < b->count && rc == RC_OK; i++) {
-        if (judge_item(json_object_array_get_idx(items, i), &r)) continue;
-        elastic_blame(b->elastic, "it does not take documents now");
-        rc = RC_UNAVAILABLE;
-    }
-    b->body.len = 0;
-    b->count = 0;
-    if (rc == RC_OK) *result = r;
-    return rc == RC_OK ? RC_OK : RC_UNAVAILABLE;
 }
 
 /* Indices */
@@ -335,13 +319,70 @@ enum rc search_index_publish(struct elastic *e, struct arena *a, enum search_kin
     enum rc rc = index_of(e, a, alias, &former);
     if (rc == RC_OK) rc = ask(e, a, HTTP_POST, arena_printf(a, "/%s/_refresh", name), (struct str){0}, BULK_MS, NULL);
     if (rc != RC_OK) return rc;
+    /* Where somebody has made an index of the alias' own name, that goes in the same step. */
     const char *removal = former ? arena_printf(a, "{\"remove\":{\"index\":\"%s\",\"alias\":\"%s\"}},", former, alias) : "";
+    rc = ask(e, a, HTTP_GET, arena_printf(a, "/%s/_settings?filter_path=*.settings.index.uuid", alias), (struct str){0}, CALL_MS,
+             NULL);
+    if (rc == RC_OK && !former) removal = arena_printf(a, "{\"remove_index\":{\"index\":\"%s\"}},", alias);
+    if (rc != RC_OK && rc != RC_NOT_FOUND) return rc;
     const char *body = arena_printf(a,
                                     "{\"actions\":[%s{\"add\":{\"index\":\"%s\",\"alias\":\"%s\"}},"
                                     "{\"remove\":{\"index\":\"%s\",\"alias\":\"%s-building\"}}]}",
                                     removal, name, alias, name, alias);
     rc = ask(e, a, HTTP_POST, "/_aliases", str_of(body), CALL_MS, NULL);
     return rc == RC_OK && former ? remove_index(e, a, former) : rc;
+}
+
+/* Removals that have an index to be removed from join the others. */
+static enum rc add_removals(struct search_bulk *b, int64_t *missing) {
+    for (size_t i = 0; i < SEARCH_KINDS * 2; i++) {
+        enum search_kind kind = (enum search_kind)(i / 2);
+        const char *index;
+        struct buf *removals = &b->removals[kind][i % 2];
+        size_t count = b->removal_counts[kind][i % 2];
+        if (count == 0) continue;
+        enum rc rc = index_of(b->elastic, b->arena, alias_of(b->elastic, b->arena, kind, i % 2 == 1), &index);
+        if (rc != RC_OK) return rc;
+        if (index) {
+            buf_add(&b->body, buf_str(removals));
+            b->count += count;
+        } else {
+            *missing += (int64_t)count;
+        }
+        removals->len = 0;
+        b->removal_counts[kind][i % 2] = 0;
+    }
+    return RC_OK;
+}
+
+static enum rc send_body(struct search_bulk *b, struct search_bulk_result *r) {
+    struct json_object *answer = NULL;
+    struct elastic_call call = {.method = HTTP_POST,
+                                .path = "/_bulk?filter_path=items.*._id,items.*.status,items.*.error.reason",
+                                .body = buf_str(&b->body),
+                                .lines = true,
+                                .unsure = true,
+                                .timeout_ms = BULK_MS};
+    enum rc rc = elastic_call(b->elastic, b->arena, &call, NULL, &answer);
+    struct json_object *items = json_tree_member(answer, "items");
+    if (rc != RC_OK || elastic_length(items) != b->count) return RC_UNAVAILABLE;
+    for (size_t i = 0; i < b->count; i++) {
+        if (judge_item(json_object_array_get_idx(items, i), r)) continue;
+        elastic_blame(b->elastic, "it does not take documents now");
+        return RC_UNAVAILABLE;
+    }
+    elastic_praise(b->elastic);
+    return RC_OK;
+}
+
+enum rc search_bulk_send(struct search_bulk *b, struct search_bulk_result *result) {
+    struct search_bulk_result r = {0};
+    enum rc rc = add_removals(b, &r.missing);
+    if (rc == RC_OK && b->count > 0) rc = send_body(b, &r);
+    b->body.len = 0;
+    b->count = 0;
+    if (rc == RC_OK) *result = r;
+    return rc == RC_OK ? RC_OK : RC_UNAVAILABLE;
 }
 
 enum rc search_index_health(struct elastic *e, struct arena *a) {

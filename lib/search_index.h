@@ -35,6 +35,8 @@ struct search_bulk {
     struct arena *arena;
     struct buf body;
     size_t count;
+    struct buf removals[SEARCH_KINDS][2]; /* apart: the engine would make an index only to delete from it */
+    size_t removal_counts[SEARCH_KINDS][2];
 };
 void search_bulk_init(struct search_bulk *b, struct elastic *e, struct arena *a);
 void search_bulk_fini(struct search_bulk *b);
@@ -49,7 +51,7 @@ struct search_bulk_result {
     int64_t missing; /* there was no such index */
     int64_t refused; /* the engine will never take it (logged) */
 };
-/* Sends and empties it; a bulk without documents is sent, too, as nothing. RC_UNAVAILABLE: not everything could be written now; all
+/* Sends and empties it; one without documents is nothing to send. RC_UNAVAILABLE: not everything could be written now; all
  * of it may be sent again. */
 MUST_CHECK enum rc search_bulk_send(struct search_bulk *b, struct search_bulk_result *result);
 

@@ -23,9 +23,12 @@ struct db_stmt presence_write_counts = {
     "WITH d AS MATERIALIZED (SELECT id, n::bigint AS n FROM unnest($1::uuid[], $2::text[]) AS d(id, n)),"
     " l AS MATERIALIZED (SELECT c.id, d.n FROM d JOIN contents c ON c.id = d.id WHERE c.watcher_count <> d.n"
     " FOR NO KEY UPDATE OF c SKIP LOCKED),"
-    " w AS (UPDATE contents c SET watcher_count = l.n FROM l WHERE c.id = l.id RETURNING c.id)"
-    " SELECT d.id, d.n, c.id IS NULL FROM d LEFT JOIN contents c ON c.id = d.id LEFT JOIN w ON w.id = d.id"
-    " WHERE c.id IS NULL OR c.watcher_count = d.n OR w.id IS NOT NULL",
+    " w AS (UPDATE contents c SET watcher_count = l.n FROM l WHERE c.id = l.id RETURNING c.id),"
+    " e AS (" OUTBOX_SQL(
+        TOPIC_WATCHING, EVENT_WATCHING_COUNTED, "id", "'contentId', id",
+        "w") ")"
+             " SELECT d.id, d.n, c.id IS NULL FROM d LEFT JOIN contents c ON c.id = d.id LEFT JOIN w ON w.id = d.id"
+             " WHERE c.id IS NULL OR c.watcher_count = d.n OR w.id IS NOT NULL",
     0,
 };
 

@@ -129,6 +129,8 @@ $(B)/tests/bus/test_bridge_%: $(B)/tests/bus/test_bridge_%.o $(SUPPORT_OBJ) $(B)
 bus: kafka $(addprefix $(B)/tests/bus/,$(BUS)) ## compile the tests that need Kafka, and fetch its broker
 kafka:
 	@scripts/kafka.sh install
+search: ## fetch a private Elasticsearch with its Korean analyzer
+	@scripts/search.sh install
 s3:
 	@scripts/s3.sh install
 
@@ -149,7 +151,7 @@ $(CLIENT_MODULES) $(MONITORING_MODULES): tests/%/node_modules/.package-lock.json
 
 .PHONY: test check san
 test: deps-test ## every test, on a fresh machine too; ends with one line "N passed, N failed"
-	@$(MAKE) --silent -j$$(nproc) build unit bus s3 integration viewer $(CLIENT_MODULES) $(MONITORING_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build unit bus s3 search integration viewer $(CLIENT_MODULES) $(MONITORING_MODULES)
 	@tests/run.sh
 check: ## the fast part: unit and integration tests of what is built here
 	@$(MAKE) --silent -j$$(nproc) build unit integration

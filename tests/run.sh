@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
-# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients batch faults monitoring docs (all unless named)
+# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients batch search faults monitoring docs (all unless named)
 #   --san         the programs of build/san; each report of a sanitizer counts as a failure
 #   --no-browser  leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
@@ -14,11 +14,11 @@ for argument; do
   case "$argument" in
     --san) mode=san ;;
     --no-browser) browser=no ;;
-    unit | bus | sql | integration | clients | batch | faults | monitoring | docs) suites+=("$argument") ;;
+    unit | bus | sql | integration | clients | batch | search | faults | monitoring | docs) suites+=("$argument") ;;
     *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch faults monitoring docs)
+[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch search faults monitoring docs)
 
 # The caller's own instance has nothing to do with the one under test.
 for name in "${!MOPL_@}"; do unset "$name"; done
@@ -176,6 +176,13 @@ if wanted batch && [ "$mode" = release ]; then
 fi
 
 # Instances of their own, which have much to endure; as with the documents, what is released.
+if wanted search && [ "$mode" = release ]; then
+  for source in tests/search/*.test.js; do
+    node_test "search/$(basename "$source" .test.js)" "$source"
+    grep '^# .*recall@10' "$work/log" | sed 's/^# \\#/       /' || true
+  done
+fi
+
 if wanted faults && [ "$mode" = release ]; then
   for source in tests/faults/*.test.js; do
     node_test "faults/$(basename "$source" .test.js)" "$source"

@@ -118,7 +118,7 @@ async function badInput() {
     await refused('sortBy=relevance&keywordLike=%20', 'sortBy');
     await refused('sortBy=relevance&keywordLike=a&cursor=nonsense', 'cursor');
     assert.equal((await ask({ keywordLike: '{"match_all":{}}' })).totalCount, 0);
-    assert.equal((await ask({ keywordLike: '*' })).totalCount, 0);
+    assert.ok((await ask({ keywordLike: '*' })).data.every(({ title, description }) => `${title}${description}`.includes('*')));
 }
 
 test('no keyword is syntax, and unfit ones are refused', async () => {

@@ -15,7 +15,28 @@ enum { RENEWALS_PER_LEASE = 6 };
 struct db_stmt *const presence_statements[] = {&presence_ask, &presence_write_counts, &presence_write_started,
                                                &presence_find_counted, NULL};
 
+static const char *const reasons[] = {"memory_lost", "lease_lost", NULL};
+static struct metric reentries = {METRIC_COUNT("mopl_bridge_presence_reentries_total", "Times that everybody was entered again."),
+                                  .labels = {"reason"}, .values = reasons};
+static struct metric missed = {METRIC_COUNT("mopl_bridge_live_log_missed_total", "Entries of the live log that were gone unread.")};
+struct metric *const presence_metrics[] = {&reentries, &missed, &presence_log_entries, &presence_chats, &presence_tabs, NULL};
+
 /* Introduction */
+
+/* Everybody has to be entered again. */
+static void note_reentry(const struct presence *p, enum presence_reentry reentry) {
+    size_t reason = reentry == REENTER_LOUDLY;
+    metric_add(metric_nth(&reentries, reason), 1);
+    log_event(LOG_WARN, "presence_entered_again", LOG_CSTR("reason", reasons[reason]), LOG_I64("people", p->watchers.count));
+}
+
+static void note_missed(struct presence *p, bool same_epoch) {
+    if (p->missed > 0 && same_epoch) {
+        metric_add(metric_one(&missed), (uint64_t)p->missed);
+        log_event(LOG_ERROR, "live_log_missed", LOG_I64("entries", p->missed));
+    }
+    p->missed = 0;
+}
 
 static void on_greeted(void *context, enum rc rc, const redisReply *reply) {
     struct presence *p = context;
@@ -30,13 +51,11 @@ static void on_greeted(void *context, enum rc rc, const redisReply *reply) {
         p->begins = p->position = reply_number(reply, 1);
     } else if (!str_eq(epoch, buf_str(&p->epoch))) {
         reentry = REENTER_QUIETLY;
-        log_event(LOG_WARN, "presence_entered_again", LOG_CSTR("reason", "memory lost"), LOG_I64("people", p->watchers.count));
     } else if (reply_number(reply, 2) == 0) {
         reentry = REENTER_LOUDLY;
-        log_event(LOG_WARN, "presence_entered_again", LOG_CSTR("reason", "lease lost"), LOG_I64("people", p->watchers.count));
     }
-    if (p->missed > 0 && reentry != REENTER_QUIETLY) log_event(LOG_ERROR, "live_log_missed", LOG_I64("entries", p->missed));
-    p->missed = 0;
+    if (reentry != REENTER_NONE) note_reentry(p, reentry);
+    note_missed(p, reentry != REENTER_QUIETLY);
     buf_reset(&p->epoch, SIZE_MAX);
     buf_add(&p->epoch, epoch);
     p->ready = true;

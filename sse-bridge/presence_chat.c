@@ -5,6 +5,11 @@
 #include "mem.h"
 #include "presence_parts.h"
 
+enum outcome { OUTCOME_OK, OUTCOME_FORBIDDEN, OUTCOME_TOO_MANY, OUTCOME_UNAVAILABLE };
+static const char *const outcomes[] = {"ok", "forbidden", "too_many", "unavailable", NULL};
+struct metric presence_chats = {METRIC_COUNT("mopl_bridge_chat_messages_total", "Chat messages sent by people."),
+                                .labels = {"outcome"}, .values = outcomes};
+
 struct chat_call {
     struct chat_call *next; /* of those that wait for a join, or of those that were sent */
     struct chat_call *prev; /* of the latter */
@@ -29,7 +34,15 @@ static void free_chat(struct chat_call *c) {
     free(c);
 }
 
+static enum outcome outcome_of(enum rc rc, const redisReply *reply) {
+    struct str word = rc == RC_OK ? reply_text(reply, 0) : (struct str){0};
+    if (str_eq(word, STR("ok"))) return OUTCOME_OK;
+    if (str_eq(word, STR("forbidden"))) return OUTCOME_FORBIDDEN;
+    return str_eq(word, STR("too-many")) ? OUTCOME_TOO_MANY : OUTCOME_UNAVAILABLE;
+}
+
 static void on_chat(void *context, enum rc rc, const redisReply *reply) {
+    static const enum rc codes[] = {RC_OK, RC_FORBIDDEN, RC_TOO_MANY, RC_UNAVAILABLE};
     struct chat_call *c = context;
     struct presence *p = c->p;
     if (c->prev) {
@@ -38,14 +51,11 @@ static void on_chat(void *context, enum rc rc, const redisReply *reply) {
         p->chat_calls = c->next;
     }
     if (c->next) c->next->prev = c->prev;
-    if (rc != RC_OK || reply_is_again(reply)) {
-        /* It is not sent again: it may have been told already. */
-        if (rc == RC_OK) presence_greet(p);
-        rc = RC_UNAVAILABLE;
-    } else if (!str_eq(reply_text(reply, 0), STR("ok"))) {
-        rc = str_eq(reply_text(reply, 0), STR("forbidden")) ? RC_FORBIDDEN : RC_TOO_MANY;
-    }
-    if (c->done) c->done(c->context, rc);
+    /* It is not sent again: it may have been told already. */
+    if (rc == RC_OK && reply_is_again(reply)) presence_greet(p);
+    enum outcome outcome = outcome_of(rc, reply);
+    metric_add(metric_nth(&presence_chats, outcome), 1);
+    if (c->done) c->done(c->context, codes[outcome]);
     free_chat(c);
 }
 

@@ -11,6 +11,8 @@
 #define BLOCK_MS "3000"
 #define ENTRIES_AT_A_TIME "200"
 
+struct metric presence_log_entries = {METRIC_COUNT("mopl_bridge_live_log_entries_total", "Entries read of the live log.")};
+
 /* Message ids are made of positions, so they need not be kept: version 8 of RFC 9562, whose bits are ours to choose. */
 struct uuid presence_message_id(int64_t position) {
     struct uuid id = {{0}};
@@ -112,6 +114,7 @@ static void hear(struct presence *p, const redisReply *entry) {
         presence_greet(p);
     }
     p->position = news.position;
+    metric_add(metric_one(&presence_log_entries), 1);
     const redisReply *fields = entry->element[1];
     struct str kind = field(fields, 't');
     if (!uuid_parse(field(fields, 'r'), &news.content_id)) return;

@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "buf.h"
 #include "id_table.h"
+#include "metrics.h"
 #include "pg.h"
 #include "presence.h"
 #include "presence_scripts.h"
@@ -185,12 +186,14 @@ void presence_send_unsettled(struct presence *p, enum presence_reentry reentry);
 void presence_look_at_tabs(struct presence *p);
 void presence_free_tabs(struct presence *p);
 extern struct db_stmt presence_ask;
+extern struct metric presence_tabs;
 
 /* presence_live.c */
 
 /* Follows the live log from p->position on, unless it does already. */
 void presence_follow(struct presence *p);
 void presence_write_news(const struct room *room, const struct presence_news *news, struct buf *out);
+extern struct metric presence_log_entries;
 /* Of a message of the live log: its position as a UUID. */
 struct uuid presence_message_id(int64_t position);
 /* The room's description has come, or will not (content is empty): what waited for it is told, or dropped. */
@@ -203,6 +206,7 @@ void presence_send_chats(struct seat *seat);
 /* Frees what waits, what was sent; nobody is told. */
 void presence_drop_chats(struct seat *seat);
 void presence_free_chats(struct presence *p);
+extern struct metric presence_chats;
 
 /* presence_sweep.c */
 

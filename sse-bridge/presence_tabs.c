@@ -9,6 +9,8 @@
 
 enum { JOIN_TIMEOUT_MS = 30000, LINGER_MS = 1000 /* longer than the grace time */ };
 
+struct metric presence_tabs = {.name = "mopl_bridge_watch_tabs", .help = "Subscriptions to rooms.", .type = METRIC_GAUGE};
+
 struct db_stmt presence_ask = {
     "presence_ask",
     "SELECT " DTO_USER_SUMMARY_COLUMNS("u") ", " DTO_CONTENT_COLUMNS(
@@ -212,6 +214,7 @@ static void unlink_tab(struct watch *w) {
         seat->tabs = w->next;
     }
     if (w->next) w->next->prev = w->prev;
+    metric_move(metric_one(&presence_tabs), -1);
 }
 
 static void send_leave(struct presence *p, struct seat *seat, bool last);
@@ -312,6 +315,7 @@ struct watch *presence_join(struct presence *p, struct uuid user_id, struct uuid
     *w = (struct watch){.next = seat->tabs, .p = p, .seat = seat, .heard_from = p->position, .done = done, .context = context};
     if (seat->tabs) seat->tabs->prev = w;
     seat->tabs = w;
+    metric_move(metric_one(&presence_tabs), 1);
     unlinger(p, seat);
     seat->unsent++;
     dbp_init(&params);

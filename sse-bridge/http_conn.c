@@ -16,7 +16,7 @@
 #include "ws_frame.h"
 #include "xhr.h"
 
-enum { FIRST_REQUEST_MS = 20000, NEXT_REQUEST_MS = 75000 };
+enum { FIRST_REQUEST_MS = 20000, NEXT_REQUEST_MS = 75000, LAST_REQUEST_MS = 1000 };
 
 static const struct http_limits limits = {
     .line_max = 8192, .head_max = HTTP_HEAD_BYTES_MAX, .body_max = HTTP_BODY_BYTES_MAX, .fields_max = HTTP_FIELDS_MAX};
@@ -26,6 +26,7 @@ struct http {
     struct http_head_reader reader;
     size_t need;    /* bytes of it, once its head has been read */
     bool continued; /* "100 Continue" was sent */
+    bool served;    /* an earlier request was answered */
 };
 
 /* Answers */
@@ -45,9 +46,14 @@ void http_conn_cors(struct buf *b, const struct conn *c, const struct http_head 
     http_answer_field(b, STR("Access-Control-Expose-Headers"), STR("Retry-After"));
 }
 
+/* The connection is for further requests. A bridge that ends takes none. */
+static bool stays(const struct conn *c, const struct http_head *head) {
+    return head->keep_alive && conn_bridge(c)->state != BRIDGE_DRAINING;
+}
+
 void http_conn_answer(struct buf *b, const struct conn *c, const struct http_head *head, int status, bool last) {
     http_answer(b, status);
-    if (last || !head->keep_alive) {
+    if (last || !stays(c, head)) {
         http_answer_field(b, STR("Connection"), STR("close"));
     } else if (head->http10) {
         http_answer_field(b, STR("Connection"), STR("keep-alive"));
@@ -74,7 +80,7 @@ static void put_error_body(struct buf *b, const struct http_head *head, enum rc 
 static void send_answer(struct conn *c, const struct http_head *head, struct buf *b) {
     conn_send(c, buf_str(b));
     buf_fini(b);
-    if (!head->keep_alive) conn_finish(c);
+    if (!stays(c, head)) conn_finish(c);
 }
 
 static void send_error(struct conn *c, const struct http_head *head, enum rc rc, enum msg message) {
@@ -304,17 +310,27 @@ static size_t http_input(struct conn *c, char *data, size_t len) {
         return 0;
     }
     size_t used = h->need;
-    *h = (struct http){0};
+    *h = (struct http){.served = true};
     await_request(c, NEXT_REQUEST_MS);
     serve(c, &head, data + head.bytes);
     return used;
+}
+
+/* One that is between two requests may be closed at any time; the first request of another may be on its way. */
+static void http_leave(struct conn *c) {
+    const struct http *h = conn_state(c);
+    if (!h || h->served) {
+        conn_finish(c);
+    } else {
+        await_request(c, LAST_REQUEST_MS);
+    }
 }
 
 static void http_closed(struct conn *c) {
     free(conn_state(c));
 }
 
-const struct protocol http_protocol = {.name = "http", .input = http_input, .closed = http_closed};
+const struct protocol http_protocol = {.name = "http", .input = http_input, .leave = http_leave, .closed = http_closed};
 
 void conn_accept(struct bridge *b, int fd, bool by_front) {
     struct conn *c = conn_new(b, fd, by_front, &http_protocol, mem_zalloc(sizeof(struct http)));
@@ -322,6 +338,12 @@ void conn_accept(struct bridge *b, int fd, bool by_front) {
 }
 
 void http_conn_resume(struct conn *c) {
-    conn_switch(c, &http_protocol, mem_zalloc(sizeof(struct http)));
-    await_request(c, NEXT_REQUEST_MS);
+    struct http *h = mem_zalloc(sizeof *h);
+    h->served = true;
+    conn_switch(c, &http_protocol, h);
+    if (conn_bridge(c)->state == BRIDGE_DRAINING) {
+        conn_finish(c);
+    } else {
+        await_request(c, NEXT_REQUEST_MS);
+    }
 }

@@ -215,3 +215,22 @@ Test(bridge_http, what_is_for_operators_alone) {
         peer_await(&p, STR("HTTP/1.1 404 "));
     }
 }
+
+Test(bridge_http, a_bridge_that_ends_answers_what_is_on_its_way) {
+    struct peer idle;
+    peer_open(&idle);
+    peer_put(&idle, STR("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n"));
+    peer_await(&idle, STR("Welcome"));
+    bridge.state = BRIDGE_DRAINING;
+    cr_assert_eq(conns_leave(&bridge, 5), 0);
+    loop_until(peer_ended(&idle));
+    peer_close(&idle);
+    peer_put(&p, STR("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n"));
+    loop_until(peer_ended(&p));
+    cr_assert(peer_has(&p, STR("\r\nConnection: close\r\n")) && peer_has(&p, STR("Welcome")));
+    peer_close(&p);
+    peer_open(&p);
+    cr_assert_eq(conns_leave(&bridge, 5), 0);
+    time_passes(1.1);
+    loop_until(peer_ended(&p));
+}

@@ -64,7 +64,6 @@ static int run(const struct conf *conf, int number) {
     metrics_declare(presence_metrics);
     metrics_declare(sse_metrics);
     metrics_declare(stomp_metrics);
-    metrics_declare(presence_metrics);
     int status = bridge_run(conf, number);
     metrics_close();
     return status;

@@ -19,7 +19,13 @@ static const char *const reasons[] = {"memory_lost", "lease_lost", NULL};
 static struct metric reentries = {METRIC_COUNT("mopl_bridge_presence_reentries_total", "Times that everybody was entered again."),
                                   .labels = {"reason"}, .values = reasons};
 static struct metric missed = {METRIC_COUNT("mopl_bridge_live_log_missed_total", "Entries of the live log that were gone unread.")};
-struct metric *const presence_metrics[] = {&reentries, &missed, &presence_log_entries, &presence_chats, &presence_tabs, NULL};
+static struct metric watchers_now = {
+    .name = "mopl_bridge_watchers", .help = "People who watch something over this bridge.", .type = METRIC_GAUGE};
+static struct metric rooms_now = {.name = "mopl_bridge_rooms", .help = "Contents that they watch.", .type = METRIC_GAUGE};
+static struct metric away_now = {
+    .name = "mopl_bridge_presence_away", .help = "Bridges that cannot keep presence, since Redis is away.", .type = METRIC_GAUGE};
+struct metric *const presence_metrics[] = {&watchers_now,         &rooms_now,      &away_now,      &reentries, &missed,
+                                           &presence_log_entries, &presence_chats, &presence_tabs, NULL};
 
 /* Introduction */
 
@@ -78,13 +84,6 @@ void presence_greet(struct presence *p) {
     script_args_text(&args, p->epoch.len == 0 ? STR("1") : STR("0"));
     script_args_send(&args, p->link, &presence_hello, on_greeted, p);
 }
-
-static struct metric watchers_now = {
-    .name = "mopl_bridge_watchers", .help = "People who watch something over this bridge.", .type = METRIC_GAUGE};
-static struct metric rooms_now = {.name = "mopl_bridge_rooms", .help = "Contents that they watch.", .type = METRIC_GAUGE};
-static struct metric away_now = {
-    .name = "mopl_bridge_presence_away", .help = "Bridges that cannot keep presence, since Redis is away.", .type = METRIC_GAUGE};
-struct metric *const presence_metrics[] = {&watchers_now, &rooms_now, &away_now, NULL};
 
 static void show(const struct presence *p) {
     bool active = p->phase == PRESENCE_ACTIVE; /* else another process has taken them over */

@@ -81,7 +81,7 @@ static enum rc addresses(struct fetch *f) {
     if (!base && !*conf->sport_key) return batch_fail(f->b, RC_BAD_INPUT, "SPORT_API_KEY is not set");
     const char *api = base ? source_base(&f->b->arena, base, "/api/v1/json") : conf->sports_url;
     f->api = arena_printf(&f->b->arena, "%s/%s", api, key);
-    f->source = (struct source){f->b, http_client_new(), "TheSportsDB", NULL};
+    source_init(&f->source, f->b, "TheSportsDB", NULL);
     return RC_OK;
 }
 
@@ -103,7 +103,7 @@ static enum rc run(struct batch *b) {
     steps_begin(&b->steps, "events", "sport");
     while (rc == RC_OK && f->day <= f->today + f->window) rc = fetch_day(f);
     arena_reset(&b->chunk);
-    http_client_free(f->source.client);
+    source_fini(&f->source);
     if (rc == RC_OK && !b->options.no_images) rc = images_collect(b, "thesportsdb", "", after);
     return rc;
 }

@@ -49,20 +49,24 @@ static enum rc take_results(struct fetch *f, const struct tmdb_kind *kind, struc
     return RC_OK;
 }
 
-/* One page; *last if no further one is to be asked for. */
+static const char *page_address(struct fetch *f, const struct tmdb_kind *kind, int64_t number) {
+    return arena_printf(&f->b->arena, "%s/discover/%s?include_adult=false&language=ko-KR&page=%lld&sort_by=popularity.desc", f->api,
+                        kind->path, (long long)number);
+}
+
+/* One page, while the next one is on its way; *last if no further one is to be asked for. */
 static enum rc fetch_page(struct fetch *f, const struct tmdb_kind *kind, int64_t number, bool *last) {
     struct batch *b = f->b;
     struct json_object *answer;
     const char *what = arena_printf(&b->chunk, "page %lld of %s", (long long)number, kind->plural);
-    const char *url = arena_printf(&b->chunk, "%s/discover/%s?include_adult=false&language=ko-KR&page=%lld&sort_by=popularity.desc",
-                                   f->api, kind->path, (long long)number);
-    enum rc rc = source_get(&f->source, url, what, &answer);
+    enum rc rc = source_get(&f->source, page_address(f, kind, number), what, &answer);
     if (rc != RC_OK) return rc;
     struct json_object *results = json_list(answer, "results");
     int64_t total = json_number(answer, "total_pages");
     if (!results) return batch_fail(b, RC_BAD_INPUT, "TMDB: %s: the answer has no results", what);
     rc = take_results(f, kind, results, what);
     *last = number >= total || number >= f->pages;
+    if (rc == RC_OK && !*last) source_ahead(&f->source, page_address(f, kind, number + 1));
     const char *next =
         *last ? kind == tmdb_kinds ? "tv:1" : "images:" : arena_printf(&b->chunk, "%s:%lld", kind->step, (long long)number + 1);
     return rc == RC_OK ? collect_write(b, &f->page, next, *last ? f->pages - number + 1 : 1) : rc;
@@ -81,7 +85,7 @@ static enum rc fetch_kind(struct fetch *f, const struct tmdb_kind *kind, int64_t
 static enum rc addresses(struct fetch *f) {
     struct batch *b = f->b;
     const char *base = b->options.base;
-    f->source = (struct source){b, http_client_new(), "TMDB", b->conf->tmdb_token};
+    source_init(&f->source, b, "TMDB", b->conf->tmdb_token);
     f->api = b->conf->tmdb_url;
     f->image_base = b->conf->tmdb_image_url;
     if (base) {
@@ -129,7 +133,7 @@ static enum rc run(struct batch *b) {
     }
     const char *error = b->error;
     if (rc == RC_OK && !b->options.no_images) rc = images_collect(b, "tmdb", f->image_base, after);
-    http_client_free(f->source.client);
+    source_fini(&f->source);
     if (rc == RC_OK && refused) b->error = error;
     return rc == RC_OK ? refused : rc;
 }

@@ -36,19 +36,50 @@ static enum rc give_up(struct source *s, const char *what, const struct http_ans
     return batch_fail(s->b, RC_UNAVAILABLE, "%s: %s: %s", s->name, what, answer->error);
 }
 
-static enum rc ask(struct source *s, const char *url, struct http_answer *answer) {
-    struct arena *a = &s->b->chunk;
-    struct http_header headers[2] = {{"Accept", STR("application/json")}};
-    struct http_call call = {.method = HTTP_GET,
-                             .url = url,
-                             .headers = headers,
-                             .header_count = 1,
-                             .connect_timeout_ms = CONNECT_MS,
-                             .timeout_ms = s->b->conf->batch_timeout_ms,
-                             .answer_max_bytes = ANSWER_MAX_BYTES};
+static void on_answer(struct http_lane *lane, enum rc rc) {
+    ((struct source *)lane->context)->rc = rc;
+}
+
+/* The lane's arena holds the answer until the next request. */
+static void send(struct source *s, const char *url) {
+    struct http_lane *lane = s->lane = http_pool_lane(s->pool);
+    struct arena *a = &lane->arena;
+    struct http_header *headers = arena_alloc(a, 2 * sizeof *headers);
+    headers[0] = (struct http_header){"Accept", STR("application/json")};
+    lane->context = s;
+    lane->call = (struct http_call){.method = HTTP_GET,
+                                    .url = arena_printf(a, "%s", url),
+                                    .headers = headers,
+                                    .header_count = 1,
+                                    .connect_timeout_ms = CONNECT_MS,
+                                    .timeout_ms = s->b->conf->batch_timeout_ms,
+                                    .answer_max_bytes = ANSWER_MAX_BYTES};
     if (s->token)
-        headers[call.header_count++] = (struct http_header){"Authorization", str_of(arena_printf(a, "Bearer %s", s->token))};
-    return http_client_call(s->client, a, &call, answer);
+        headers[lane->call.header_count++] = (struct http_header){"Authorization", str_of(arena_printf(a, "Bearer %s", s->token))};
+    http_pool_send(s->pool, lane, on_answer);
+}
+
+void source_init(struct source *s, struct batch *b, const char *name, const char *token) {
+    *s = (struct source){.b = b, .name = name, .token = token, .pool = http_pool_new(1)};
+}
+
+void source_fini(struct source *s) {
+    http_pool_free(s->pool);
+}
+
+void source_ahead(struct source *s, const char *url) {
+    s->asked = url;
+    send(s, url);
+}
+
+/* What was asked ahead if it is this, else asked for now. */
+static enum rc ask(struct source *s, const char *url, struct http_answer *answer) {
+    bool ahead = s->asked && strcmp(s->asked, url) == 0;
+    s->asked = NULL;
+    if (!ahead) send(s, url);
+    http_pool_wait(s->pool);
+    *answer = s->lane->answer;
+    return s->rc;
 }
 
 enum rc source_get(struct source *s, const char *url, const char *what, struct json_object **out) {

@@ -8,10 +8,19 @@
 
 struct source {
     struct batch *b;
-    struct http_client *client;
-    const char *name;  /* "TMDB", for errors */
-    const char *token; /* sent as Bearer; NULL: none */
+    const char *name;       /* "TMDB", for errors */
+    const char *token;      /* sent as Bearer; NULL: none */
+    struct http_pool *pool; /* of one lane */
+    struct http_lane *lane; /* of the last request */
+    const char *asked;      /* address of a request that source_ahead() sent and nobody has asked for yet; NULL: none */
+    enum rc rc;             /* of the last request that ended */
 };
+
+void source_init(struct source *s, struct batch *b, const char *name, const char *token);
+void source_fini(struct source *s);
+/* Sends the request that source_get() is going to be asked for next, so that it is answered while something else is done. `url` is
+ * borrowed until then. */
+void source_ahead(struct source *s, const char *url);
 
 /* How an answer of a source is to be taken. */
 enum source_verdict {

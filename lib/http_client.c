@@ -292,7 +292,9 @@ void http_pool_send(struct http_pool *pool, struct http_lane *shown, void (*done
     lane->done = done;
     bool fit = transfer_init(&lane->transfer, &lane->client, &shown->arena, &shown->call, &shown->answer);
     lane->state = fit ? LANE_SENT : LANE_UNFIT;
+    int running;
     if (fit && curl_multi_add_handle(pool->multi, lane->client.curl) != CURLM_OK) abort();
+    if (fit) curl_multi_perform(pool->multi, &running); /* on its way, whenever it is waited for */
 }
 
 void http_pool_wait(struct http_pool *pool) {

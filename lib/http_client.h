@@ -74,8 +74,9 @@ struct http_pool *http_pool_new(size_t lanes);
 void http_pool_free(struct http_pool *pool);
 /* A lane that is free, with an empty arena, once there is one: waits for calls under way, whose `done` may run meanwhile. */
 struct http_lane *http_pool_lane(struct http_pool *pool);
-/* Sends lane->call. `done` is called by a later http_pool_lane or http_pool_wait, with rc as http_client_call gives it; it may fill
- * lane->call anew and send it by the same lane, whose arena is kept then. After it the lane is free, unless it sent again. */
+/* Sends lane->call: at once if there is a connection. `done` is called by a later http_pool_lane or http_pool_wait, with rc as
+ * http_client_call gives it; it may fill lane->call anew and send it by the same lane, whose arena is kept then. After it the lane
+ * is free, unless it sent again. */
 void http_pool_send(struct http_pool *pool, struct http_lane *lane, void (*done)(struct http_lane *lane, enum rc rc));
 /* Until no call is under way. */
 void http_pool_wait(struct http_pool *pool);

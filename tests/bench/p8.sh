@@ -1,6 +1,8 @@
 # P8: collecting from a local TMDB server, without pictures, and with pictures into a local S3 server.
 # shellcheck shell=bash
 
+p8_pids=()
+
 p8_serve() {  # OPTIONS...: the source's process and address
   rm -f "$bench/p8.address"
   node tests/support/sources.mjs "$@" >"$bench/p8.address" 2>&3 3>&- 4>&- &
@@ -30,7 +32,7 @@ p8_run() {  # ARGUMENTS...: seconds it took, and the most memory (MB) it had whi
 }
 
 part_p8() {
-  local p8_pids=() p8_settings=(TMDB_READ_ACCESS_TOKEN=bench) p8_source p8_seconds p8_first p8_second four sixteen port
+  local p8_settings=(TMDB_READ_ACCESS_TOKEN=bench) p8_source p8_seconds p8_first p8_second four sixteen port
   trap 'p8_end; stop_all_instances' EXIT
   set_name=p8
   export MOPL_DATA=$bench/p8

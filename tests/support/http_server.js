@@ -9,7 +9,12 @@ const handlers = {
     res.setHeader('Content-Type', 'application/json');
     res.end(JSON.stringify({ method: req.method, url: req.url, headers: req.headers, body, connection: req.socket.number }));
   },
-  status(req, res, rest) { res.writeHead(Number(rest), { 'X-Status': rest }).end('status ' + rest); },
+  // status/CODE, whatever follows
+  status(req, res, rest) {
+    const code = rest.split('/')[0];
+    res.writeHead(Number(code), { 'X-Status': code }).end('status ' + code);
+  },
+  json(req, res) { res.end('{"acknowledged":true}'); },
   bytes(req, res, rest) {
     res.write('x');
     res.end('x'.repeat(Number(rest) - 1));

@@ -98,6 +98,15 @@ static void unlink_call(struct call_list *list, struct pg_call *c) {
     *(c->next ? &c->next->prev : &list->last) = c->prev;
 }
 
+/* NULL if there is none. */
+static struct pg_call *take_first(struct call_list *list) {
+    struct pg_call *c = list->first;
+    if (!c) return NULL;
+    list->first = c->next;
+    *(c->next ? &c->next->prev : &list->last) = NULL;
+    return c;
+}
+
 static size_t value_bytes(const struct db_params *p, int i) {
     return p->values[i] && p->lengths[i] > 0 ? (size_t)p->lengths[i] : 0;
 }
@@ -156,10 +165,7 @@ static void on_refuse(EV_P_ ev_timer *w, int events) {
     (void)events;
     size_t count = 0; /* what is refused meanwhile is for the next turn */
     for (const struct pg_call *c = pg->refused.first; c; c = c->next) count++;
-    for (struct pg_call *c; count > 0 && (c = pg->refused.first) != NULL; count--) {
-        unlink_call(&pg->refused, c);
-        end_call(c, RC_UNAVAILABLE, NULL, "");
-    }
+    for (struct pg_call *c; count > 0 && (c = take_first(&pg->refused)) != NULL; count--) end_call(c, RC_UNAVAILABLE, NULL, "");
     if (pg->refused.first) ev_timer_start(pg->bridge->loop, &pg->refuse);
 }
 
@@ -333,11 +339,8 @@ static void start_current(struct pg_link *l) {
 }
 
 static void run_next(struct pg_link *l) {
-    struct pg_call *c = l->queue.first;
-    if (!c) return;
-    unlink_call(&l->queue, c);
-    l->current = c;
-    start_current(l);
+    l->current = take_first(&l->queue);
+    if (l->current) start_current(l);
 }
 
 static void finish_current(struct pg_link *l, enum rc rc, PGresult *result, const char *constraint) {
@@ -462,9 +465,7 @@ void pg_listen(struct pg *pg, const struct pg_listener *listener) {
 }
 
 static void drop_calls(struct call_list *list) {
-    while (list->first) {
-        struct pg_call *c = list->first;
-        unlink_call(list, c);
+    for (struct pg_call *c; (c = take_first(list)) != NULL;) {
         timer_clear(&c->timer);
         free(c);
     }

@@ -43,6 +43,7 @@ struct redis_link {
     redisAsyncContext *connection; /* NULL: none */
     ev_timer tick;                 /* time to try again, and a look whether it still answers */
     ev_timer refuse;
+    ev_prepare flush;     /* at the end of a turn in which there were commands */
     struct call *refused; /* oldest first */
     struct call **refused_end;
     size_t pending;      /* commands on the connection */
@@ -126,6 +127,7 @@ static void send_command(struct call *c, const struct str *args, size_t count) {
         return;
     }
     if (r->pending++ == 0) r->progress_ms = clock_mono_ms();
+    ev_prepare_start(r->bridge->loop, &r->flush);
 }
 
 /* The server has forgotten the script: it is sent again, with its source. */
@@ -229,6 +231,14 @@ void redis_link_eval(struct redis_link *r, struct redis_link_script *script, con
     send_command(c, all, count);
 }
 
+/* All commands of a turn go out in one write, without asking the kernel first whether there is room. */
+static void on_flush(EV_P_ ev_prepare *w, int events) {
+    struct redis_link *r = w->data;
+    (void)events;
+    ev_prepare_stop(EV_A_ w);
+    if (r->up && r->connection) redisAsyncHandleWrite(r->connection);
+}
+
 /* The connection's own beginning. */
 
 static void on_greeted(void *context, enum rc rc, const redisReply *reply) {
@@ -329,7 +339,10 @@ struct redis_link *redis_link_new(struct bridge *b, void (*on_state)(void *conte
     r->usable = redis_address_parse(&r->arena, b->conf->redis_url, &r->address);
     ev_timer_init(&r->refuse, on_refuse, 0., 0.);
     ev_timer_init(&r->tick, on_tick, 0., PAUSE_MS / 1000.);
-    r->refuse.data = r->tick.data = r;
+    ev_prepare_init(&r->flush, on_flush);
+    ev_set_priority(&r->flush,
+                    EV_MAXPRI); /* ahead of the connections' own: who is told of a loss here may have something to send */
+    r->refuse.data = r->tick.data = r->flush.data = r;
     ev_timer_start(b->loop, &r->tick);
     return r;
 }
@@ -340,6 +353,7 @@ void redis_link_free(struct redis_link *r) {
     if (r->connection) redisAsyncFree(r->connection);
     ev_timer_stop(r->bridge->loop, &r->tick);
     ev_timer_stop(r->bridge->loop, &r->refuse);
+    ev_prepare_stop(r->bridge->loop, &r->flush);
     while (r->refused) {
         struct call *c = r->refused;
         r->refused = c->next;

@@ -23,7 +23,7 @@
 #include "live_client.h"
 #include "mem.h"
 
-enum { FAN_S = 20, REST_S = 10, OPENING_MAX = 256, PATIENCE_MS = 60000, PIDS_MAX = 16, CHAT_BYTES = 100, BEFORE_RUN_MS = 500 };
+enum { FAN_S = 10, REST_S = 10, OPENING_MAX = 256, PATIENCE_MS = 60000, PIDS_MAX = 16, CHAT_BYTES = 100, BEFORE_RUN_MS = 500 };
 
 struct lines {
     char **items;

@@ -5,18 +5,21 @@
 # shellcheck source=tests/bench/live.sh
 . "$project/tests/bench/live.sh"
 
-p5_connections=10000
+p5_connections=10000 p5_rounds=2
 p5_fans=(1x1000x20 1x5000x5 200x10x1)
 
 part_p5() {
+  local round pids
   trap 'stop_nchan; stop_all_instances' EXIT
-  start_nchan
-  p5_run nchan nchan "$nchan" "$nchan_pid,$(pgrep -P "$nchan_pid" | paste -sd ,)"
-  stop_nchan
+  rm -f "$bench"/p5.*
   start_live live
-  local pids
   pids=$(bridge_pids)
-  p5_run direct raw "$direct" "$pids"
+  for ((round = 1; round <= p5_rounds; round++)); do
+    start_nchan
+    p5_run nchan nchan "$nchan" "$nchan_pid,$(pgrep -P "$nchan_pid" | paste -sd ,)"
+    stop_nchan
+    p5_run direct raw "$direct" "$pids"
+  done
   p5_run sockjs sockjs "$direct" "$pids"
   p5_connections=$(p5_front_connections) p5_run front sockjs "$front" "$pids"
   stop_live live
@@ -32,28 +35,33 @@ p5_front_connections() {
 
 p5_run() {  # NAME KIND ADDRESS PIDS
   say "  $1"
-  live hold "$2" "$3" "$p5_connections" "$bench/live.tokens" "$bench/live.rooms" "$4" "${p5_fans[@]}" >"$bench/p5.$1"
+  live hold "$2" "$3" "$p5_connections" "$bench/live.tokens" "$bench/live.rooms" "$4" "${p5_fans[@]}" >>"$bench/p5.$1"
 }
 
-# Field N of the line of a run that begins so.
-p5_field() { awk -v line="$2" -v n="$3" '$1 == line { print $n }' "$bench/p5.$1"; }  # NAME LINE N
-p5_memory() { awk '$1 == "hold" { printf "%.2f", ($4 - $3) / $2 / 1024 }' "$bench/p5.$1"; }  # NAME
+# Field N of the lines that begin so: the least of all rounds.
+p5_field() { awk -v line="$2" -v n="$3" '$1 == line && (!seen++ || $n + 0 < least + 0) { least = $n } END { print least }' "$bench/p5.$1"; }  # NAME LINE N
+p5_sum() { awk -v line="$2" '$1 == line { n += $3 + $4 } END { print n + 0 }' "$bench/p5.$1"; }  # NAME LINE: lost and wrong in all rounds
+# Of the first round: later ones find what an earlier one has left.
+p5_memory() { awk '$1 == "hold" { printf "%.2f", ($4 - $3) / $2 / 1024; exit }' "$bench/p5.$1"; }  # NAME
 
 p5_figures() {
   local fan name lost
-  figure "memory of a connection at rest, asked directly" "$(p5_memory direct)" KB '<=' 2 \
-    "PSS of the bridge; SockJS $(p5_memory sockjs), through the front server $(p5_memory front), nchan $(p5_memory nchan)"
+  figure "memory of a connection at rest, asked directly" "$(p5_memory direct)" KB '<=' 2 "PSS of the bridge; nchan $(p5_memory nchan)"
+  figure "connections held directly, and through the front server" "$(p5_field direct hold 2), $(p5_field front hold 2)" "" "" "" \
+    "the front server takes a third of its descriptors"
+  figure "processor time at rest" "$(p5_field direct hold 5)" "ms a second" "" "" "nchan $(p5_field nchan hold 5)"
   for fan in "${p5_fans[@]}"; do
     lost=0
-    for name in direct sockjs front; do lost=$((lost + $(p5_field "$name" "$fan" 3) + $(p5_field "$name" "$fan" 4))); done
-    figure "$fan: lost, doubled, out of order" "$lost" "" '<=' 0 "of $(p5_field direct "$fan" 2) deliveries each: directly, SockJS, through the front server"
-    figure "$fan: processor time of the bridge a delivery" "$(p5_field direct "$fan" 9)" µs '<=' 6 \
+    for name in direct sockjs front; do lost=$((lost + $(p5_sum "$name" "$fan"))); done
+    figure "$fan: lost, doubled, out of order" "$lost" "" '<=' 0 "of $(p5_field direct "$fan" 2) deliveries in each run: directly, by SockJS, through the front server"
+    figure "$fan: processor time a delivery" "$(p5_field direct "$fan" 9)" µs '<=' 6 \
       "SockJS $(p5_field sockjs "$fan" 9), through the front server $(p5_field front "$fan" 9), nchan $(p5_field nchan "$fan" 9); the load client $(p5_field direct "$fan" 10)"
     figure "$fan: p99 to nchan's" "$(calc %.2f 'a / b' a="$(p5_field direct "$fan" 7)" b="$(p5_field nchan "$fan" 7)")" "" '<=' 1 \
       "p50 / p95 / p99 in ms: $(p5_latencies direct "$fan") directly, $(p5_latencies sockjs "$fan") SockJS, $(p5_latencies front "$fan") through the front server, $(p5_latencies nchan "$fan") nchan"
   done
-  figure "connections held through the front server" "$(p5_field front hold 2)" "" "" "" "as many as its descriptors allow here, if not 10,000"
-  figure "processor time of 10,000 connections at rest" "$(p5_field direct hold 5)" "ms a second" "" "" "nchan $(p5_field nchan hold 5)"
 }
 
-p5_latencies() { awk -v line="$2" '$1 == line { printf "%.1f / %.1f / %.1f", $5 / 1000, $6 / 1000, $7 / 1000 }' "$bench/p5.$1"; }  # NAME FAN
+p5_latencies() {  # NAME FAN
+  local part
+  for part in 5 6 7; do calc '%.1f ' 'us / 1000' us="$(p5_field "$1" "$2" "$part")"; done | awk '{ print $1 " / " $2 " / " $3 }'
+}

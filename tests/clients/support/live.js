@@ -22,14 +22,14 @@ export const sql = (text) =>
 
 /** A connected person: `errors` are of ERROR frames, `end` the close event, once it has come. */
 export class Live {
-    static async open(client, transport = 'websocket') {
+    static async open(client, transport = 'websocket', base = instance().base) {
         const live = new Live();
         live.subscriptions = new Map();
         live.errors = [];
         live.end = null;
         live.receipts = 0;
         live.stomp = new Stomp({
-            webSocketFactory: () => new SockJS(`${instance().base}/ws`, null, { transports: [transport] }),
+            webSocketFactory: () => new SockJS(`${base}/ws`, null, { transports: [transport] }),
             connectHeaders: { Authorization: `Bearer ${client.token}` },
             heartbeatIncoming: 4000,
             heartbeatOutgoing: 4000,

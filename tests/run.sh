@@ -86,12 +86,18 @@ wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# The site that the instance serves: a client of our own, and axios as browsers take it (unless the clients' packages are not installed).
+# The site that the instance serves: a client of our own, and the libraries of the web client as browsers take them (unless the clients'
+# packages are not installed).
 web_root() {
-  local axios=tests/clients/node_modules/axios/dist/esm/axios.min.js
+  local modules=tests/clients/node_modules
   export MOPL_WEB_ROOT=$work/site
   cp -r tests/clients/site "$MOPL_WEB_ROOT"
-  [ ! -e "$axios" ] || cp "$axios" "$MOPL_WEB_ROOT/assets/axios.js"
+  if [ -e "$modules/axios" ]; then
+    cp "$modules/axios/dist/esm/axios.min.js" "$MOPL_WEB_ROOT/assets/axios.js"
+    cp "$modules/sockjs-client/dist/sockjs.min.js" "$MOPL_WEB_ROOT/assets/sockjs.js"
+    cp "$modules/@stomp/stompjs/bundles/stomp.umd.min.js" "$MOPL_WEB_ROOT/assets/stomp.js"
+    cp "$modules/event-source-polyfill/src/eventsource.min.js" "$MOPL_WEB_ROOT/assets/eventsource.js"
+  fi
   chmod -R a+rX "$MOPL_WEB_ROOT"
 }
 

@@ -1,0 +1,179 @@
+// Two bridges, which are killed, restarted and cut off from their bus while people are in a room and write to each other.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
+import { Live, Stream, dropAll } from '../clients/support/live-client.js';
+import { Instance, childrenOf, freePort, sleep, temporaryFolder, until } from './instance.js';
+
+const folder = temporaryFolder();
+const WATCH = { limit: 50, sortBy: 'createdAt', sortDirection: 'ASCENDING' };
+
+/** A person who stays: his page connects again at once whenever it is cut off, and his stream resumes where it was. */
+class Page {
+    constructor(base, person, { watch, conversation } = {}) {
+        Object.assign(this, { base, person, watch, conversation, frames: [], messages: [], going: true, connects: 0 });
+    }
+
+    async open() {
+        const live = new Live(this.person.token, { base: this.base });
+        this.live = live;
+        const { client } = live;
+        client.onWebSocketClose = () => {
+            if (this.going) setTimeout(() => this.going && this.open().catch(() => {}), 50);
+        };
+        live.start();
+        await until('CONNECTED', 40, () => client.connected || !client.active || live !== this.live);
+        if (live !== this.live || !client.connected) return this;
+        this.connects += 1;
+        if (this.watch) client.subscribe(`/sub/contents/${this.watch}/watch`, ({ body }) => this.frames.push(JSON.parse(body)));
+        if (this.conversation) client.subscribe(`/sub/conversations/${this.conversation}/direct-messages`, ({ body }) => this.messages.push(JSON.parse(body)));
+        return this;
+    }
+
+    /** Waits for a socket that works, sends, and gives whether the server took it. */
+    async send(destination, value) {
+        await until('a connection', 40, () => this.live.client.connected);
+        const { client } = this.live;
+        const receipt = `p-${Math.random()}`;
+        return new Promise((done) => {
+            const timer = setInterval(() => this.live.client !== client && (clearInterval(timer), done(false)), 50);
+            client.watchForReceipt(receipt, () => (clearInterval(timer), done(true)));
+            client.publish({ destination, body: JSON.stringify(value), headers: { receipt } });
+        });
+    }
+
+    heard() {
+        return this.frames.map(({ type, watchingSession }) => `${type} ${watchingSession.watcher.name}`);
+    }
+
+    close() {
+        this.going = false;
+        this.live.drop();
+    }
+}
+
+async function world(name, settings, ...up) {
+    const port = await freePort();
+    const instance = new Instance(path.join(folder, name), { MOPL_BRIDGES: '2', MOPL_BRIDGE_LISTEN: `127.0.0.1:${port}`, ...settings });
+    instance.port = await freePort();
+    instance.done('up', ...up);
+    const admin = await instance.signIn();
+    const content = (await instance.expect(201, instance.createContent(admin.token, '경기'))).json;
+    const newRoom = async () => (await instance.expect(201, instance.createContent(admin.token, '방'))).json.id;
+    const people = [];
+    for (const who of ['가', '나', '다']) people.push(await instance.newcomer(`사람${who}`));
+    const conversation = (await instance.expect(200, instance.post('/api/conversations', { withUserId: people[1].id }, people[0].token))).json.id;
+    const bases = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`];
+    const watchers = async (id) =>
+        (await instance.expect(200, instance.send('GET', `/api/contents/${id}/watching-sessions?${new URLSearchParams(WATCH)}`, { token: admin.token }))).json;
+    /** The process that serves, of the two of a bridge. */
+    const active = (number) => Number(readFileSync(path.join(instance.data, 'run', `sse_bridge-${number}.lock`), 'utf8'));
+    return { instance, admin, content: content.id, newRoom, people, conversation, bases, watchers, active };
+}
+
+for (const [engine, up] of [['the embedded bus', []], ['Kafka', ['--kafka']]]) {
+    describe(`two bridges on ${engine}`, () => {
+        let w;
+        after(() => {
+            dropAll();
+            w?.instance.down();
+        });
+
+        test('they start', async () => {
+            w = await world(up.length ? 'kafka' : 'embedded', {}, ...up);
+        });
+
+        test('people of both see each other, and read the same in the same order', async () => {
+            const room = await w.newRoom();
+            const pages = [];
+            for (const [at, person] of w.people.entries()) pages.push(await new Page(w.bases[at % 2], person, { watch: room }).open());
+            await until('all three', 30, async () => (await w.watchers(room)).totalCount === 3);
+            const chats = await Promise.all(pages.map(({ live }) => live.subscribe(`/sub/contents/${room}/chat`)));
+            await Promise.all(pages.map(async (page, at) => {
+                for (let i = 0; i < 20; i += 1) await page.send(`/pub/contents/${room}/chat`, { content: `${at}-${i}` });
+            }));
+            await until('all', 30, () => chats.every((chat) => chat.length === 60));
+            for (const chat of chats) assert.deepEqual(chat.map(({ body }) => body.content), chats[0].map(({ body }) => body.content));
+            for (const page of pages) page.close();
+        });
+
+        test('a restart of both is not noticed by the room, and loses no message', async () => {
+            const room = await w.newRoom();
+            const [one, two, observer] = [
+                await new Page(w.bases[0], w.people[0], { watch: room, conversation: w.conversation }).open(),
+                await new Page(w.bases[1], w.people[1], { watch: room, conversation: w.conversation }).open(),
+                await new Page(w.bases[0], w.people[2], { watch: room }).open(),
+            ];
+            await until('all three', 30, async () => (await w.watchers(room)).totalCount === 3);
+            const before = (await w.watchers(room)).data.map(({ id }) => id);
+            const stream = await new Stream(w.people[1].token, { base: w.bases[1] }).open();
+            const restart = w.instance.aside('restart');
+            let done = false;
+            restart.finally(() => (done = true)).catch(() => {});
+            const sent = [];
+            for (let i = 0; !done || sent.length < 20; i += 1) {
+                if (await one.send(`/pub/conversations/${w.conversation}/direct-messages`, { content: `${engine} ${i}` })) sent.push(`${engine} ${i}`);
+            }
+            await restart;
+            await until('all messages', 60, () => sent.every((text) => stream.events.some(({ name, data }) => name === 'direct-messages' && data.content === text)));
+            const texts = stream.named('direct-messages').map(({ data }) => data.content);
+            assert.equal(new Set(texts).size, texts.length, 'a message came twice');
+            assert.ok(one.connects > 1 && two.connects > 1, 'nobody had to connect again');
+            await sleep(12000); // longer than the grace time
+            assert.deepEqual((await w.watchers(room)).data.map(({ id }) => id), before);
+            assert.deepEqual(observer.heard().filter((line) => line.startsWith('LEAVE')), []);
+            stream.drop();
+            for (const page of [one, two, observer]) page.close();
+        });
+
+        test('the one that serves is killed: the one that stands by takes over, and nobody leaves', async () => {
+            const room = await w.newRoom();
+            const [one, observer] = [await new Page(w.bases[0], w.people[0], { watch: room }).open(), await new Page(w.bases[1], w.people[2], { watch: room }).open()];
+            await until('both', 30, async () => (await w.watchers(room)).totalCount === 2);
+            process.kill(w.active(1), 'SIGKILL');
+            await until('he is back', 30, () => one.connects === 2);
+            await sleep(12000);
+            assert.deepEqual(observer.heard().filter((line) => line.startsWith('LEAVE')), []);
+            assert.equal((await w.watchers(room)).totalCount, 2);
+            for (const page of [one, observer]) page.close();
+        });
+
+        test('a bridge dies with all that holds it: its watchers leave through the other', async () => {
+            const room = await w.newRoom();
+            const [gone, observer] = [await new Page(w.bases[0], w.people[0], { watch: room }).open(), await new Page(w.bases[1], w.people[2], { watch: room }).open()];
+            await until('both', 30, async () => (await w.watchers(room)).totalCount === 2);
+            gone.going = false;
+            const parent = w.instance.pid('sse_bridge-1');
+            for (const pid of [parent, ...childrenOf(parent)]) process.kill(pid, 'SIGKILL');
+            const began = Date.now();
+            await until('his LEAVE', 90, () => observer.heard().includes('LEAVE 사람가'));
+            const took = (Date.now() - began) / 1000;
+            assert.ok(took <= 45, `it took ${took} s`);
+            assert.equal((await w.watchers(room)).totalCount, 1);
+            await w.instance.aside('up');
+            observer.close();
+        });
+
+        if (up.length) {
+            test('Kafka is killed and restarted under traffic: nothing is lost or doubled', async () => {
+                const one = await new Page(w.bases[0], w.people[0], { conversation: w.conversation }).open();
+                const stream = await new Stream(w.people[1].token, { base: w.bases[1] }).open();
+                const sent = [];
+                const write = async (text) => (await one.send(`/pub/conversations/${w.conversation}/direct-messages`, { content: text })) && sent.push(text);
+                for (let i = 0; i < 10; i += 1) await write(`before ${i}`);
+                for (const pid of [...childrenOf(w.instance.pid('kafka')), w.instance.pid('kafka')]) process.kill(pid, 'SIGKILL');
+                for (let i = 0; i < 30; i += 1) await write(`away ${i}`);
+                const up_ = w.instance.aside('up');
+                for (let i = 0; i < 30; i += 1) await write(`back ${i}`);
+                await up_;
+                await write('last');
+                const texts = () => stream.named('direct-messages').map(({ data }) => data.content).filter((text) => sent.includes(text));
+                await until('all', 90, () => texts().length >= sent.length);
+                assert.deepEqual(texts(), sent);
+                stream.drop();
+                one.close();
+            });
+        }
+    });
+}

@@ -9,10 +9,22 @@
 
 enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20, NAME_WIDTH = 19 };
 
-const struct batch_job *const batch_jobs[] = {
-    &job_import_catalogue, &job_demo,         &job_fetch_tmdb,      &job_fetch_sports,   &job_purge_notifications,
-    &job_purge_sessions,   &job_purge_outbox, &job_purge_files,     &job_purge_accounts, &job_purge_runs,
-    &job_check_counters,   &job_daily,        &job_migrate_storage, &job_reindex,        NULL};
+const struct batch_job *const batch_jobs[] = {&job_import_catalogue,
+                                              &job_demo,
+                                              &job_fetch_tmdb,
+                                              &job_fetch_sports,
+                                              &job_purge_notifications,
+                                              &job_purge_sessions,
+                                              &job_purge_outbox,
+                                              &job_purge_files,
+                                              &job_purge_watchers,
+                                              &job_purge_accounts,
+                                              &job_purge_runs,
+                                              &job_check_counters,
+                                              &job_daily,
+                                              &job_migrate_storage,
+                                              &job_reindex,
+                                              NULL};
 enum { JOB_COUNT = sizeof batch_jobs / sizeof *batch_jobs - 1 };
 
 struct options {

@@ -106,6 +106,7 @@ extern const struct batch_job job_migrate_storage;
 extern const struct batch_job job_purge_notifications;
 extern const struct batch_job job_purge_sessions;
 extern const struct batch_job job_purge_files;
+extern const struct batch_job job_purge_watchers;
 extern const struct batch_job job_purge_runs;
 extern const struct batch_job job_check_counters;
 extern const struct batch_job job_daily;

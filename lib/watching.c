@@ -73,3 +73,27 @@ enum rc watching_of_user(struct redis *redis, struct arena *a, struct uuid user_
              str_to_i64(fields[2], &out->joined_us);
     return RC_OK;
 }
+
+/* rooms, joined -> a count for each */
+static struct redis_script counts_script = {
+    "local t = redis.call('TIME')\n"
+    "local ms = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))\n"
+    "local alive = redis.call('ZCOUNT', 'mopl:w:bridges', ms, '+inf') + redis.call('ZCOUNT', 'mopl:w:ended', ms, '+inf')\n"
+    "local counts = {}\n"
+    "for i = 1, #ARGV[1], 36 do\n"
+    "  counts[#counts + 1] = alive == 0 and 0 or redis.call('ZCARD', 'mopl:w:room:' .. ARGV[1]:sub(i, i + 35))\n"
+    "end\n"
+    "return counts\n",
+    ""};
+
+enum rc watching_counts(struct redis *redis, struct arena *a, const struct uuid *content_ids, size_t count, int64_t *counts) {
+    char *rooms = arena_alloc(a, count * UUID_TEXT_LEN + 1);
+    redisReply *reply;
+    for (size_t i = 0; i < count; i++) uuid_format(content_ids[i], rooms + i * UUID_TEXT_LEN);
+    struct str joined = str_from(rooms, count * UUID_TEXT_LEN);
+    enum rc rc = redis_eval(redis, a, &counts_script, NULL, 0, &joined, 1, &reply);
+    if (rc != RC_OK) return rc;
+    if (reply->elements != count) return RC_INTERNAL;
+    for (size_t i = 0; i < count; i++) counts[i] = reply->element[i]->integer;
+    return RC_OK;
+}

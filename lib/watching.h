@@ -33,4 +33,9 @@ MUST_CHECK enum rc watching_of_room(struct redis *redis, struct arena *a, struct
 /* What a person is watching; *found is false if nothing. RC_UNAVAILABLE while Redis is away. */
 MUST_CHECK enum rc watching_of_user(struct redis *redis, struct arena *a, struct uuid user_id, bool *found, struct watching *out);
 
+/* How many watch each of these contents. Nobody does while no bridge lives and none that ended has its grace time left: what Redis
+ * still has of them then are ghosts. RC_UNAVAILABLE while Redis is away. */
+MUST_CHECK enum rc watching_counts(struct redis *redis, struct arena *a, const struct uuid *content_ids, size_t count,
+                                   int64_t *counts);
+
 #endif

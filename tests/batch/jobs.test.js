@@ -1,6 +1,7 @@
 // The operators' jobs: cleaning up, counters, the daily run and who starts it.
 import { after, before, test } from 'node:test';
 import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { temporaryFolder } from '../faults/instance.js';
 import { startSources } from '../support/sources.mjs';
@@ -81,6 +82,24 @@ test('files that nothing names', async () => {
     await cleans('purge-files', { orphans: 2 }, ['SELECT 1', 1]);
     assert.deepEqual([named, 'contents/00/new.png', 'contents/00/old.png', 'users/01/old.png', 'contents/00/.hidden'].map((key) => existsSync(file(key))), [true, true, false, false, true]);
     rmSync(file('contents/00'), { recursive: true });
+});
+
+test('watchers who are not there', async () => {
+    const ids = Array.from({ length: 600 }, (_, i) => `('00000000-0000-7000-8000-${String(i).padStart(12, '0')}'::uuid, ${1 + (i % 3)})`);
+    instance.sql(`INSERT INTO contents (id, type, title, description, tags, watcher_count) SELECT id, 'movie', 'x', '', '{t}', n FROM (VALUES ${ids}) v(id, n)`);
+    // A bridge that lives counts for itself, so the instance's are ended first.
+    const redis = (...words) => spawnSync('redis-cli', ['-s', path.join(instance.data, 'run/redis.sock'), ...words], { encoding: 'utf8' }).stdout;
+    for (const name of instance.services().filter((service) => service.startsWith('sse_bridge'))) process.kill(instance.pid(name), 'SIGKILL');
+    redis('DEL', 'mopl:w:bridges', 'mopl:w:ended');
+    redis('ZADD', 'mopl:w:room:00000000-0000-7000-8000-000000000004', '1', 'ghost');
+    await cleans('purge-watchers', { corrected: 600 }, ['SELECT count(*) FROM contents WHERE watcher_count > 0', 0]);
+    instance.sql("UPDATE contents SET watcher_count = 5 WHERE id::text LIKE '%000004' OR id::text LIKE '%000005'");
+    redis('ZADD', 'mopl:w:bridges', String(Date.now() + 600000), 'a-living-one');
+    assert.deepEqual(await succeeds(instance, 'purge-watchers'), { checked: 2, corrected: 2 });
+    assert.equal(instance.sql("SELECT string_agg(watcher_count::text, ' ' ORDER BY id) FROM contents WHERE id::text LIKE '%000004' OR id::text LIKE '%000005'"), '1 0');
+    redis('DEL', 'mopl:w:bridges', 'mopl:w:room:00000000-0000-7000-8000-000000000004');
+    instance.sql('DELETE FROM contents');
+    instance.done('up');
 });
 
 test('every counter is checked, and repaired', async () => {

@@ -20,8 +20,8 @@ process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 
 /** A job under way: {child, ended}, ended gives {status, out, err}; status -9 if it was killed. */
 export function start(instance, ...words) {
-    const program = path.join(instance.environment.MOPL_BIN, 'mopl-batch');
-    const child = spawn(program, words, { cwd: project, env: instance.environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { MOPL_BIN: bin, ...env } = instance.environment;
+    const child = spawn(path.join(bin, 'mopl-batch'), words, { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let out = '';
     let err = '';
     children.add(child);

@@ -15,6 +15,8 @@
 #include "sse.h"
 #include "stomp.h"
 #include "viewing.h"
+#include "ws.h"
+#include "xhr.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, JWT_KEY_BYTES_MIN = 32 };
 
@@ -64,6 +66,8 @@ static int run(const struct conf *conf, int number) {
     metrics_declare(presence_metrics);
     metrics_declare(sse_metrics);
     metrics_declare(stomp_metrics);
+    metrics_declare(ws_metrics);
+    metrics_declare(xhr_metrics);
     int status = bridge_run(conf, number);
     metrics_close();
     return status;

@@ -12,6 +12,7 @@
 static struct metric received = {METRIC_COUNT("mopl_bridge_websocket_received_total", "Messages received on WebSockets.")};
 static struct metric failures = {
     METRIC_COUNT("mopl_bridge_websocket_failures_total", "WebSockets closed because the client broke the protocol.")};
+struct metric *const ws_metrics[] = {&received, &failures, NULL};
 
 struct ws {
     struct channel ch;

@@ -5,6 +5,7 @@
 
 #include "conn.h"
 #include "http_head.h"
+#include "metrics.h"
 
 enum {
     WS_MESSAGE_MAX = 64 * 1024, /* bytes; above: 1009 */
@@ -15,5 +16,8 @@ enum {
 
 /* After a handshake that was found right (ws_handshake_check): answers it and takes the connection over. */
 void ws_open(struct conn *c, const struct http_head *head, bool sockjs);
+
+/* For metrics_declare; NULL-ended. */
+extern struct metric *const ws_metrics[];
 
 #endif

@@ -24,6 +24,7 @@ static struct metric sessions_open = {
     .name = "mopl_bridge_xhr_sessions", .help = "SockJS sessions over HTTP.", .type = METRIC_GAUGE};
 static struct metric slow = {
     METRIC_COUNT("mopl_bridge_xhr_slow_total", "SockJS sessions closed because they did not fetch what was sent.")};
+struct metric *const xhr_metrics[] = {&sessions_open, &slow, NULL};
 
 struct session {
     struct channel ch;
@@ -77,12 +78,7 @@ static void at_turn_end(struct session *s) {
     s->all->due = s;
 }
 
-/* Not one that is due, or has a receiver. */
-static void drop(struct session *s) {
-    struct session **at = slot_of(s->all, s->id);
-    while (*at != s) at = &(*at)->next;
-    *at = s->next;
-    s->all->count--;
+static void free_session(struct session *s) {
     metric_move(metric_one(&sessions_open), -1);
     timer_clear(&s->timer);
     if (s->ch.stomp) stomp_closed(&s->ch, true);
@@ -90,6 +86,15 @@ static void drop(struct session *s) {
     chunk_drop(s->answer);
     chunk_drop(s->close_reason);
     free(s);
+}
+
+/* Not one that is due, or has a receiver. */
+static void drop(struct session *s) {
+    struct session **at = slot_of(s->all, s->id);
+    while (*at != s) at = &(*at)->next;
+    *at = s->next;
+    s->all->count--;
+    free_session(s);
 }
 
 static struct session *session_of_timer(struct timer *t) {
@@ -423,7 +428,10 @@ void xhr_free(struct xhr_sessions *all) {
     if (!all) return;
     ev_prepare_stop(all->bridge->loop, &all->turn_end);
     for (size_t i = 0; i < SLOTS; i++) {
-        while (all->slots[i]) drop(all->slots[i]);
+        for (struct session *s = all->slots[i], *next; s; s = next) {
+            next = s->next;
+            free_session(s);
+        }
     }
     free(all);
 }

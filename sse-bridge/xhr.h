@@ -6,6 +6,7 @@
 
 #include "conn.h"
 #include "http_head.h"
+#include "metrics.h"
 #include "sockjs.h"
 
 enum {
@@ -23,5 +24,8 @@ void xhr_leave(struct bridge *b);
 void xhr_receive(struct conn *c, const struct http_head *head, enum sockjs_route transport, struct str id);
 /* The payload of an xhr_send, which is used up: the status to answer with, 204, 404 or 500; with 500 `*fault` says why. */
 int xhr_send(struct bridge *b, struct str id, char *payload, size_t len, struct str *fault);
+
+/* For metrics_declare; NULL-ended. */
+extern struct metric *const xhr_metrics[];
 
 #endif

@@ -40,11 +40,41 @@ static const char *const SORT_FIELDS[SORT_COUNT] = {"created", "watchers", "rate
         "SELECT key, id FROM m WHERE (key, id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY key " DIRECTION \
         ", id " DIRECTION) ") p ON true LEFT JOIN contents c ON c.id = p.id ORDER BY p.key " DIRECTION ", p.id " DIRECTION
 #define IN_PLACE(KEY) "s." KEY " AS key, s.content_id AS id FROM content_search s"
-#define JOINED(KEY) "c." KEY " AS key, c.id FROM content_search s JOIN contents c ON c.id = s.content_id"
 #define SCORED(KEY) KEY " AS key, s.content_id AS id FROM content_search s"
-#define OF_KEYWORD(...) MATCH_SQL(SEARCH_KEYWORD("s", "5"), __VA_ARGS__)
+
+/* The same in the order of a figure that changes, which only contents has. Few matches are looked up there and sorted. When they
+ * are many, the figure's index is walked from the cursor on, and each row asked whether it matches: every fiftieth at least does.
+ * Only one of the two is carried out, by the number of matches. */
+#define MANY "20000"
+#define MATCH_FIGURE_SQL(CONDITION, OF_ROW, KEY, TYPE, BEHIND, DIRECTION)                                                         \
+    "WITH m AS MATERIALIZED (SELECT s.content_id AS id FROM content_search s WHERE " CONDITION " AND s.type = ANY ($4::text[]))," \
+    " t AS MATERIALIZED (SELECT count(*) AS total FROM m) SELECT t.total, " COLUMNS                                               \
+    ", p.key FROM t LEFT JOIN (SELECT * FROM (" PAGE_OF(                                                                          \
+        "SELECT k." KEY " AS key, k.id FROM m JOIN contents k ON k.id = m.id WHERE (SELECT total FROM t) <= " MANY " AND (k." KEY \
+        ", k.id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY k." KEY " " DIRECTION                                               \
+        ", k.id " DIRECTION) ") few UNION ALL SELECT * FROM (" PAGE_OF("SELECT k." KEY " AS key, k.id FROM contents k WHERE "     \
+                                                                                       "(SELECT total FROM t) > " MANY            \
+                                                                       " AND (k." KEY ", k.id) " BEHIND " ($1::" TYPE             \
+                                                                       ", $2::uuid) AND k.type = ANY ($4::text[])"                \
+                                                                       " AND (SELECT " OF_ROW                                     \
+                                                                       " FROM content_search s WHERE s.content_id = k.id)"        \
+                                                                       " ORDER BY k." KEY " " DIRECTION                           \
+                                                                       ", k.id " DIRECTION) ") many) p ON true"                   \
+                                                                                            " LEFT JOIN contents c ON c.id = "    \
+                                                                                            "p.id ORDER BY p.key " DIRECTION      \
+                                                                                            ", p.id " DIRECTION
+
+#define KEYWORD SEARCH_KEYWORD("s", "5")
+#define KEYWORD_OF_ROW SEARCH_KEYWORD_OF_ROW("s", "5")
+#define OF_KEYWORD(...) MATCH_SQL(KEYWORD, __VA_ARGS__)
 #define OF_TAGS(...) MATCH_SQL(SEARCH_TAGS("s", "5"), __VA_ARGS__)
-#define OF_BOTH(...) MATCH_SQL(SEARCH_KEYWORD("s", "5") " AND " SEARCH_TAGS("s", "6"), __VA_ARGS__)
+#define OF_BOTH(...) MATCH_SQL(KEYWORD " AND " SEARCH_TAGS("s", "6"), __VA_ARGS__)
+#define OF_KEYWORD_FIGURE(KEY, MATCHES, ...) MATCH_FIGURE_SQL(KEYWORD, KEYWORD_OF_ROW, KEY, __VA_ARGS__)
+#define OF_TAGS_FIGURE(KEY, MATCHES, ...) MATCH_FIGURE_SQL(SEARCH_TAGS("s", "5"), SEARCH_TAGS("s", "5"), KEY, __VA_ARGS__)
+#define OF_BOTH_FIGURE(KEY, MATCHES, ...) \
+    MATCH_FIGURE_SQL(KEYWORD " AND " SEARCH_TAGS("s", "6"), KEYWORD_OF_ROW " AND " SEARCH_TAGS("s", "6"), KEY, __VA_ARGS__)
+#define OF_ALL_FIGURE OF_ALL
+#define OF_TYPE_FIGURE OF_TYPE
 
 /* [sort][descending] */
 #define PAIR(NAME, SQL, KEY, MATCHES, TYPE)                            \
@@ -53,10 +83,10 @@ static const char *const SORT_FIELDS[SORT_COUNT] = {"created", "watchers", "rate
             NAME "_desc", SQL(KEY, MATCHES(KEY), TYPE, "<", "DESC"), 0 \
         }                                                              \
     }
-#define LISTS(NAME, SQL)                                                            \
-    PAIR("contents_" NAME "_created", SQL, "created_at", IN_PLACE, "timestamptz"),  \
-        PAIR("contents_" NAME "_watchers", SQL, "watcher_count", JOINED, "bigint"), \
-        PAIR("contents_" NAME "_rate", SQL, "average_rating", JOINED, "float8")
+#define LISTS(NAME, SQL)                                                                       \
+    PAIR("contents_" NAME "_created", SQL, "created_at", IN_PLACE, "timestamptz"),             \
+        PAIR("contents_" NAME "_watchers", SQL##_FIGURE, "watcher_count", IN_PLACE, "bigint"), \
+        PAIR("contents_" NAME "_rate", SQL##_FIGURE, "average_rating", IN_PLACE, "float8")
 #define BY_RELEVANCE(NAME, SQL) PAIR("contents_" NAME "_relevance", SQL, SEARCH_RELEVANCE("s", "5"), SCORED, "bigint")
 static struct db_stmt of_all[SORT_COUNT][2] = {LISTS("all", OF_ALL)};
 static struct db_stmt of_type[SORT_COUNT][2] = {LISTS("type", OF_TYPE)};

@@ -19,6 +19,8 @@ enum { SEARCH_KEYWORD_MAX = 10000, SEARCH_TAGS_MAX = 100, SEARCH_TAG_MAX = 64 };
 #define SEARCH_KEYWORD(s, n)                                             \
     "mopl_grams(" s ".doc) @> (SELECT mopl_keyword_grams($" n "::text))" \
     " AND " s ".doc LIKE ALL ((SELECT mopl_keyword_patterns($" n "::text))::text[])"
+/* The same of a row that was found otherwise: without the n-grams, which would have to be computed. */
+#define SEARCH_KEYWORD_OF_ROW(s, n) s ".doc LIKE ALL ((SELECT mopl_word_patterns($" n "::text))::text[])"
 /* At least one tag is among the given ones ($n::text[]). */
 #define SEARCH_TAGS(s, n) s ".tags && ARRAY(SELECT mopl_fold(tag) FROM unnest($" n "::text[]) AS tag)"
 /* How well the keyword fits, as search_find() sorts by relevance (bigint). */

@@ -300,7 +300,8 @@ static enum rc judge_guard(struct db *db, PGresult *result) {
 }
 
 /* Runs the guard, if pending, and `stmt`, if not NULL; *result is the caller's. */
-static enum rc run_unmetered(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params, PGresult **result) {
+static enum rc run_unmetered(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params,
+                             PGresult **result) {
     db->constraint[0] = '\0';
     if (db->tx == TX_FAILED) return db->tx_rc;
     if (db->tx == TX_NONE && kind == DB_WRITE) drop_if_closed(db);

@@ -21,7 +21,7 @@ bench_packages=(nginx libnginx-mod-nchan)  # nchan, which the bridge is measured
 kafka_packages=(default-jre-headless maven)
 monitoring_packages=(
   prometheus prometheus-pushgateway prometheus-node-exporter prometheus-postgres-exporter prometheus-redis-exporter
-  prometheus-elasticsearch-exporter prometheus-blackbox-exporter
+  prometheus-elasticsearch-exporter prometheus-blackbox-exporter gnuplot-nox
 )
 search_packages=(default-jdk-headless maven)
 

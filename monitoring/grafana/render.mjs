@@ -16,7 +16,7 @@ const start = end - Math.round(Number(minutes) * 60);
 const step = Math.max(1, Math.round((end - start) / 240));
 const SERIES_MAX = 12; // a picture with more is none
 const WIDTH = 460;
-const HEIGHT = 240;
+const HEIGHT = 210;
 const suffixes = { bytes: 'B', Bps: 'B/s', s: 's', percentunit: '', reqps: 'req/s', cps: '/s', ops: '/s', short: '', none: '' };
 
 async function series([expr, legend]) {
@@ -42,7 +42,7 @@ async function draw(page, work) {
         `set output ${quoted(path.join(folder, `${page.name}.png`))}`,
         `set multiplot layout ${rows},${columns} title ${quoted(page.title[0])} font "sans,13"`,
         'set xdata time', 'set timefmt "%s"', 'set format x "%H:%M"', `set xrange [${quoted(String(start))}:${quoted(String(end))}]`,
-        'set key below samplen 1 font "sans,7"', 'set grid lc "#dddddd"', 'set yrange [0:*]', 'set format y "%.3s%c"',
+        'set key below samplen 1 font "sans,7"', 'set grid lc "#dddddd"', 'set yrange [0:*]', 'set offsets graph 0, graph 0, graph 0.1, graph 0', 'set format y "%.1s%c"',
     ];
     for (const panel of panels) {
         const all = (await Promise.all(panel.queries.map(series))).flat().filter(({ values }) => values.length > 0);
@@ -58,7 +58,7 @@ async function draw(page, work) {
         const plots = shown.map(({ name, values }, i) => {
             const file = path.join(work, `${page.name}-${lines.length}-${i}`);
             writeFileSync(file, values.map(([time, value]) => `${time} ${value}`).join('\n'));
-            return `${quoted(file)} using 1:2 with lines lw 1.5 title ${quoted(name || panel.title[0])}`;
+            return `${quoted(file)} using 1:2 with lines lw 2 title ${quoted(name || panel.title[0])}`;
         });
         lines.push(`plot ${plots.join(', ')}`);
     }

@@ -186,6 +186,14 @@ test('every question of a dashboard or rule has an answer', async (t) => {
     assert.deepEqual([...open].map(([expr, where]) => `${where}: ${expr}`), []);
     for (const name of metricsOfRules()) assert.ok((await query(name)).length > 0, `no sample of ${name}`);
     assert.deepEqual((await query('ALERTS{alertstate="firing",alertname!~"MoplSlow|MoplDomainSlow|MoplDiskFull"}')).map(({ metric }) => metric), []);
+    const pictures = path.join(folder, 'pictures');
+    const { status, stderr } = spawnSync(process.execPath, [path.join(project, 'monitoring/grafana/render.mjs'), `http://127.0.0.1:${port}`, pictures, '1'], { encoding: 'utf8', timeout: 120000 });
+    assert.equal(status, 0, stderr);
+    for (const name of readdirSync(path.join(project, 'monitoring/grafana/dashboards/en'))) {
+        const picture = readFileSync(path.join(pictures, name.replace('.json', '.png')));
+        assert.equal(picture.subarray(1, 4).toString(), 'PNG');
+        assert.ok(picture.length > 20000, `${name}: ${picture.length} bytes`);
+    }
     one.done('monitor', 'down');
     assert.deepEqual(one.services().filter((name) => /prometheus|pushgateway|exporter/.test(name)), []);
 });

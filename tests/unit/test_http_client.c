@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -264,6 +266,42 @@ static void sent_back(const char *name, const char *value) {
     struct http_call call = call_of(HTTP_POST, arena_printf(&arena, "/header/%s", name));
     call.body = str_of(value);
     cr_assert_eq(http_client_call(client, &arena, &call, &answer), RC_OK);
+}
+
+static void answer_once(int listener) {
+    char request[4096];
+    int fd = accept(listener, NULL, NULL);
+    ssize_t got = read(fd, request, sizeof request - 1);
+    bool good = got > 0 && strstr((request[got] = '\0', request), "GET /status HTTP/1.1\r\nHost: nobody.invalid\r\n") == request;
+    const char *text = good ? "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup" : "HTTP/1.1 400 no\r\nContent-Length: 0\r\n\r\n";
+    (void)!write(fd, text, strlen(text));
+    close(fd);
+}
+
+/* Whatever host the address names, which nobody asks for. */
+Test(http_client, goes_by_a_unix_socket) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "/tmp/mopl-test-http-%d.sock", getpid());
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        answer_once(listener);
+        _exit(0);
+    }
+    close(listener);
+    struct http_call call = call_of(HTTP_GET, "/");
+    call.url = "http://nobody.invalid/status";
+    call.unix_socket = address.sun_path;
+    enum rc rc = http_client_call(client, &arena, &call, &answer);
+    waitpid(child, NULL, 0);
+    unlink(address.sun_path);
+    cr_assert_eq(rc, RC_OK, "%s", answer.error);
+    cr_assert_eq(answer.status, 200);
+    cr_assert(str_eq(answer.body, STR("up")));
+    cr_assert_eq(http_client_call(client, &arena, &call, &answer), RC_UNAVAILABLE, "nobody is there any more");
 }
 
 Test(http_client, retry_after_as_seconds_or_a_date) {

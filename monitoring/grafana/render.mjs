@@ -52,7 +52,7 @@ async function draw(page, work) {
         const more = all.length > shown.length ? `, ${shown.length} of ${all.length}` : '';
         lines.push(`set title ${quoted(`${panel.title[0]}${unit ? ` (${unit})` : ''}${more}`)}`);
         if (shown.length === 0) {
-            lines.push('set label 1 "no data" at graph 0.5,0.5 center', `plot ${start} with lines lc "white" notitle`, 'unset label 1');
+            lines.push('set label 1 "no data" at graph 0.5,0.5 center', 'plot 0 with lines lc "white" notitle', 'unset label 1');
             continue;
         }
         const plots = shown.map(({ name, values }, i) => {

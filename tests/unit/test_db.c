@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../support/services_shared.h"
+#include "metrics.h"
 
 static struct db *db;
 static struct arena arena;
@@ -480,6 +481,54 @@ Test(db, deadlocks_are_tried_again) {
         db_free(writers[i].db);
         arena_fini(&writers[i].arena);
     }
+}
+
+/* What is shown of the pool, as "max connections idle active". */
+static const char *pool(void) {
+    static const char *const names[] = {"_max", "", "_idle", "_active"};
+    const char *shown = "";
+    struct buf text;
+    buf_init(&text);
+    metrics_write_own(&text);
+    buf_add_char(&text, '\0');
+    for (size_t i = 0; i < 4; i++) {
+        const char *line = strstr(text.ptr, arena_printf(&arena, "\nhikaricp_connections%s{pool=\"tests\"} ", names[i]));
+        shown = arena_printf(&arena, "%s%c", shown,
+                             line ? strrchr(arena_cstr(&arena, str_from(line, strcspn(line + 1, "\n") + 1)), ' ')[1] : '-');
+    }
+    buf_fini(&text);
+    return shown;
+}
+
+static struct db_stmt counted = {"counted", "SELECT 1", 0};
+
+static enum rc look_at_pool(void *context) {
+    *(const char **)context = pool();
+    enum rc rc = run(DB_READ, &counted, NULL, NULL);
+    if (rc == RC_OK) *(const char **)context = pool();
+    return rc;
+}
+
+Test(db, the_pool_shows_who_has_a_connection_in_use) {
+    const char *within;
+    metrics_open(NULL, "tests", false);
+    struct db *own = db_new(url, 2000), *before = db;
+    cr_assert_str_eq(pool(), "1000");
+    db = own;
+    cr_assert_eq(run(DB_READ, &counted, NULL, NULL), RC_OK);
+    cr_assert_str_eq(pool(), "1110");
+    cr_assert_eq(db_transaction(own, &arena, look_at_pool, &within), RC_OK);
+    cr_assert_str_eq(within, "1101", "in a transaction");
+    cr_assert_str_eq(pool(), "1110");
+    db = before;
+    db_free(own);
+    cr_assert_str_eq(pool(), "0000");
+    struct buf text;
+    buf_init(&text);
+    metrics_write_own(&text);
+    cr_assert_not_null(memmem(text.ptr, text.len, "mopl_db_statement_seconds_count{statement=\"counted\"} 2\n", 55));
+    buf_fini(&text);
+    metrics_close();
 }
 
 Test(db, round_trips) {

@@ -1,7 +1,7 @@
 // A server on a free port of the loopback, which it prints, with answers good and bad for tests of HTTP clients.
 // Ends when its standard input does.
 'use strict';
-const http = require('node:http');
+import http from 'node:http';
 
 let connections = 0;
 const handlers = {

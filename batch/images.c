@@ -8,7 +8,7 @@
 #include "source.h"
 #include "storage.h"
 
-enum { CHUNK_IMAGES = 100, CONNECT_MS = 10000, WHY_MAX = 160, HOPELESS_MIN = 20 };
+enum { CHUNK_IMAGES = 100, CONNECT_MS = 10000, WHY_MAX = 160, HOPELESS_MIN = 20, HOPS_MAX = 3 };
 
 /* What cleaning jobs wait for: they must not take a file that is about to get its row. */
 static struct db_stmt lock_images = {"images_lock", "SELECT pg_advisory_lock_shared(hashtext('mopl-batch'), hashtext('images'))",
@@ -43,6 +43,7 @@ struct image_job {
     struct str type, source_id, address, old_key;
     struct str key; /* once stored */
     enum state state;
+    int hops;         /* redirects followed */
     bool unreachable; /* the source did not answer well; it may later */
     bool refused;     /* the storage did not take it */
     int64_t asked_s;  /* how long the source wants us to wait; -1: it did not say */
@@ -90,9 +91,22 @@ static void store(struct http_lane *lane, struct image_job *job, const struct im
     }
 }
 
+static void on_fetched(struct http_lane *lane, enum rc rc);
+
+/* Pictures move between hosts, the API does not. False if the answer is no redirect that may be followed. */
+static bool follow(struct http_lane *lane, struct image_job *job) {
+    struct str to = http_answer_header(&lane->answer, "Location");
+    bool web = str_starts(to, STR("https://")) || str_starts(to, STR("http://"));
+    if (lane->answer.status / 100 != 3 || !web || job->hops++ == HOPS_MAX) return false;
+    lane->call.url = arena_cstr(&lane->arena, to);
+    http_pool_send(job->of->pool, lane, on_fetched);
+    return true;
+}
+
 static void on_fetched(struct http_lane *lane, enum rc rc) {
     struct image_job *job = lane->context;
     struct image image;
+    if (rc == RC_OK && follow(lane, job)) return;
     enum source_verdict verdict = source_judge(rc, &lane->answer);
     if (verdict == SOURCE_GOOD) {
         if (image_inspect(lane->answer.body, job->of->b->conf->upload_max_pixels, &image) == RC_OK)
@@ -114,6 +128,7 @@ static void fetch(struct images *im, struct image_job *job) {
     const struct conf *conf = im->b->conf;
     struct http_lane *lane = http_pool_lane(im->pool);
     job->unreachable = job->refused = false;
+    job->hops = 0;
     job->asked_s = -1;
     lane->context = job;
     lane->call = (struct http_call){.method = HTTP_GET,

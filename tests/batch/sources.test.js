@@ -188,14 +188,18 @@ test('pages that shift between calls', async () => {
 
 test('pictures that cannot be had are tried again the next time', async () => {
     const bad = { 100000: { status: 404 }, 100001: { status: 200, body: '<html>no picture</html>' }, 100002: { cut: true }, 100003: { status: 500 }, 100004: { status: 200, body: 'x'.repeat(200000) } };
+    const moved = { status: 301, headers: { Location: `${sources.address}/t/p/w500/moved.png` } };
+    Object.assign(bad, { 100005: moved, 100006: { status: 302, headers: { Location: 'file:///etc/passwd' } }, 100007: { status: 302, headers: { Location: `${sources.address}/t/p/w500/round-9.png` } } });
+    bad[9] = bad[100007]; // in a circle
     sources.setFault((req) => bad[/-(\d+)\.png$/.exec(req.url)?.[1]]);
     const small = new Instance(instance.data, { ...instance.settings, MOPL_UPLOAD_MAX_BYTES: '100000' });
     const ran = await job(small, ...tmdb('--pages', '1'));
     assert.equal(ran.status, 0, ran.out);
-    assert.deepEqual([counts(ran).images, counts(ran).imagesFailed], [35, 5]);
+    assert.deepEqual([counts(ran).images, counts(ran).imagesFailed], [33, 7]);
     assert.match(ran.err, /movie 100000: answered 404/);
     assert.match(ran.err, /movie 100001: is no image/);
-    assert.equal(number('SELECT count(*) FROM contents WHERE thumbnail_key IS NULL'), 5);
+    assert.match(ran.err, /movie 100007: answered 302/);
+    assert.equal(number('SELECT count(*) FROM contents WHERE thumbnail_key IS NULL'), 7);
     await makesUp(...tmdb());
 });
 

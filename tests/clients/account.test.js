@@ -2,6 +2,7 @@
 // deletes it, killed at work, leaves nothing of it in any table or file.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Instance, project, temporaryFolder, until } from '../faults/instance.js';
@@ -10,8 +11,9 @@ let instance;
 
 before(async () => {
     instance = new Instance(path.join(temporaryFolder(), 'data'), {
-        MOPL_WORKERS: '1', MOPL_RATE_LIMITS: 'on', MOPL_LIMIT_SIGN_UP_ADDRESS: '12', MOPL_LIMIT_EXPORT_ACCOUNT: '2', MOPL_TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8',
+        MOPL_WORKERS: '1', MOPL_RATE_LIMITS: 'on', MOPL_LIMIT_SIGN_UP_ADDRESS: '14', MOPL_LIMIT_EXPORT_ACCOUNT: '2', MOPL_TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8',
     });
+    instance.agent = new http.Agent(); // a kept connection may be closed just when it is used again, after a long wait
     await instance.up();
 });
 after(() => instance?.down());
@@ -23,12 +25,12 @@ const signUp = (from, i) =>
     });
 
 test('limits and sessions know the address that the proxy names, and no other', async () => {
-    for (let i = 0; i < 12; i += 1) await instance.expect(201, signUp('203.0.113.7', i));
-    const refused = await instance.expect(429, signUp('203.0.113.7', 12));
+    for (let i = 0; i < 14; i += 1) await instance.expect(201, signUp('203.0.113.7', i));
+    const refused = await instance.expect(429, signUp('203.0.113.7', 14));
     assert.ok(Number(refused.headers['retry-after']) > 0);
-    await instance.expect(429, signUp('203.0.113.99, 203.0.113.7', 12)); // what a caller claims stands before what the proxy saw
-    await instance.expect(429, signUp('203.0.113.7, 10.1.2.3', 12));
-    await instance.expect(201, signUp('203.0.113.8', 12));
+    await instance.expect(429, signUp('203.0.113.99, 203.0.113.7', 14)); // what a caller claims stands before what the proxy saw
+    await instance.expect(429, signUp('203.0.113.7, 10.1.2.3', 14));
+    await instance.expect(201, signUp('203.0.113.8', 14));
     const body = new URLSearchParams({ username: 'proxied-1@example.com', password: 'correct-horse-1' }).toString();
     const answer = await instance.expect(200, instance.send('POST', '/api/auth/sign-in', {
         body, headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'X-Forwarded-For': '2001:db8::7' },
@@ -37,6 +39,33 @@ test('limits and sessions know the address that the proxy names, and no other', 
     assert.equal(sessions.json[0].address, '2001:db8::7');
     const health = await instance.expect(200, instance.send('GET', '/api/health', { headers: { 'X-Forwarded-For': '203.0.113.7' } }));
     assert.equal(health.json.parts, undefined);
+});
+
+/** Opens the live stream; resolves once it has begun, with a promise of its end. */
+function openStream(person) {
+    return new Promise((begun, fail) => {
+        const request = http.get({ host: '127.0.0.1', port: instance.port, path: '/api/sse', agent: false, headers: { Authorization: `Bearer ${person.token}`, Accept: 'text/event-stream' } });
+        request.on('error', fail);
+        request.on('response', (response) => {
+            assert.equal(response.statusCode, 200);
+            const ended = new Promise((end) => response.on('close', end).on('error', end));
+            response.once('data', () => begun({ ended, request }));
+        });
+    });
+}
+
+test('a session ended from another device takes its live stream along; the others stay', async () => {
+    const here = await instance.newcomer('here');
+    const there = await instance.signIn(here.email, here.password);
+    const [own, other] = [await openStream(here), await openStream(there)];
+    const { json: sessions } = await instance.expect(200, instance.send('GET', '/api/users/me/sessions', { token: here.token }));
+    const theirs = sessions.find(({ current }) => !current);
+    await instance.expect(204, instance.send('DELETE', `/api/users/me/sessions/${theirs.id}`, { token: here.token }));
+    await instance.expect(401, instance.send('GET', '/api/users/me/sessions', { token: there.token }));
+    await other.ended;
+    assert.equal(await Promise.race([own.ended.then(() => 'ended'), new Promise((done) => setTimeout(done, 300, 'open'))]), 'open');
+    await instance.expect(200, instance.send('DELETE', '/api/users/me', { token: here.token, body: JSON.stringify({ password: here.password }), headers: json }));
+    await own.ended;
 });
 
 test('exports are limited per account', async () => {
@@ -62,9 +91,11 @@ test('an export of more than fits in one piece is whole', async () => {
 const tables = () => instance.sql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1").split('\n');
 
 /** Every table with a row that holds one of the texts. */
-const mentions = (texts) =>
-    tables().filter((table) =>
-        Number(instance.sql(`SELECT count(*) FROM ${table} t WHERE t::text ILIKE ANY (ARRAY[${texts.map((text) => `'%${text}%'`)}])`)) > 0);
+function mentions(texts) {
+    const patterns = `ARRAY[${texts.map((text) => `'%${text}%'`)}]`;
+    const each = tables().map((table) => `SELECT '${table}' WHERE EXISTS (SELECT FROM ${table} t WHERE t::text ILIKE ANY (${patterns}))`);
+    return instance.sql(each.join(' UNION ALL ')).split('\n').filter(Boolean);
+}
 
 const picture = readFileSync(path.join(project, 'tests/clients/support/pictures.js'), 'utf8').match(/const PNG = '([^']+)'/)[1];
 

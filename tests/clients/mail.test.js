@@ -20,6 +20,7 @@ before(async () => {
     instance = new Instance(path.join(folder, 'data'), {
         MOPL_WORKERS: '1', MOPL_SMTP_URL: sink.url, MOPL_SMTP_CA_FILE: sink.authority, MOPL_MAIL_FROM: '모두의 플리 <no-reply@mopl.example>',
     });
+    instance.agent = new http.Agent(); // a kept connection may be closed just when it is used again, after a long wait
     await instance.up();
     admin = await instance.signIn();
 });
@@ -31,7 +32,6 @@ after(async () => {
 function restart() {
     instance.done('down');
     instance.done('up');
-    instance.agent = new http.Agent({ keepAlive: true });
 }
 
 const waiting = () => Number(instance.sql('SELECT count(*) FROM mails WHERE refused_at IS NULL'));

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { cpSync, existsSync } from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { Instance, freePort, project, temporaryFolder } from '../../faults/instance.js';
 import { IdentityProvider } from './provider.js';
@@ -28,6 +29,7 @@ export async function socialInstance(settings = {}) {
         ...settings,
     });
     instance.port = port;
+    instance.agent = new http.Agent(); // a kept connection may be closed just when it is used again, after a long wait
     await instance.up();
     return { instance, google, kakao, base: `http://127.0.0.1:${port}` };
 }

@@ -30,7 +30,8 @@ TestSuite(explain, .init = setup, .fini = teardown, .timeout = 120);
 
 static PGresult *sql(const char *text) {
     PGresult *result = PQexec(conn, text);
-    cr_assert(PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK, "%.200s: %s", text,
+    ExecStatusType status = PQresultStatus(result);
+    cr_assert(status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY, "%.200s: %s", text,
               PQerrorMessage(conn));
     return result;
 }
@@ -39,13 +40,13 @@ static void run(const char *text) {
     PQclear(sql(text));
 }
 
+/* Empty if it has no statement. */
 static const char *printed_by(const char *program) {
     FILE *out = popen(api_format("'%s/%s' --sql", getenv("MOPL_TEST_BIN"), program), "r");
     cr_assert_not_null(out);
     char *text = NULL;
     size_t room = 0;
-    cr_assert_geq(getdelim(&text, &room, '\0', out), 1, "%s has no statement", program);
-    const char *copy = api_format("%s", text);
+    const char *copy = getdelim(&text, &room, '\0', out) > 0 ? api_format("%s", text) : "";
     free(text);
     cr_assert_eq(pclose(out), 0, "%s", program);
     return copy;

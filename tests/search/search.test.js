@@ -291,7 +291,6 @@ async function writers(count, what) {
 
 test('indices are built anew under writes, and nothing is missed', async () => {
     await writers(1, async () => {
-        await instance.aside('batch', 'reindex');
         // Killed at some point, it goes on where it was.
         const child = instance.aside('batch', 'reindex').catch(() => {});
         await until('it has begun', 60, () => Number(instance.sql('SELECT count(*) FROM search_builds')) > 0);

@@ -283,7 +283,7 @@ var.web_root = "$web_root"
 var.listen = "${MOPL_LISTEN}"
 var.port = $MOPL_PORT
 var.max_fds = $max_fds
-var.max_connections = $((max_fds / 3))
+var.max_connections = $(((max_fds - 100) / 2))
 var.no_file = "$([ -n "$MOPL_S3_BUCKET" ] && echo /api/stored || echo /api/gone)"
 var.max_upload_kb = $((MOPL_UPLOAD_MAX_BYTES / 1024 + 2048))
 var.hsts = ( $hsts )
@@ -375,6 +375,7 @@ stop_all() {
   if running lighttpd; then kill -INT "$pid" 2>/dev/null || true; fi
   for name in "${bridges[@]}"; do if running "$name"; then kill -TERM "$pid" 2>/dev/null || true; fi; done
   ended lighttpd 15
+  rm -f "$run/front.sock"
   for name in "${bridges[@]}"; do ended "$name" 20; done
   stop_together "${responders[@]}"
   stop_together "${workers[@]}"

@@ -26,7 +26,7 @@ part_p5() {
   p5_figures
 }
 
-# The front server takes two descriptors for each and is told to take no more than a third of those it may have.
+# The front server takes two descriptors for each, and no more connections than it has descriptors for.
 p5_front_connections() {
   local most
   most=$(sed -n 's/^var.max_connections = //p' "$run/lighttpd.conf")

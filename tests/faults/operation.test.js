@@ -82,7 +82,7 @@ test('a web client is served with the hashes of its inline scripts', async () =>
     const asset = await first.send('GET', '/assets/index-1a2b.js');
     assert.equal(asset.text, 'console.log(1)');
     assert.match(asset.headers['cache-control'], /max-age=31536000/);
-    for (const target of ['/assets/gone.js', '/.git/config', '/.env', '/%2egit/config', '/.git/config/%ff', '/.git/', '/api/contents/x/y', '/api', '/ws', '/oauth2/x']) {
+    for (const target of ['/assets/gone.js', '/.git/config', '/.env', '/%2egit/config', '/.git/config/%ff', '/.git/', '/api/contents/x/y', '/api', '/ws/x', '/oauth2/x']) {
         const { status, json, text } = await first.send('GET', target);
         assert.equal(status, 404, `${target}: ${text}`);
         assert.equal(json.exceptionName, 'NotFoundException');

@@ -121,6 +121,11 @@ check_port() {
   if (exec 3<>"/dev/tcp/${host//[\[\]]/}/$MOPL_PORT") 2>/dev/null; then
     die "port $MOPL_PORT of $host is taken by another program: end that, or set MOPL_PORT to a free one"
   fi
+  local metrics=${MOPL_METRICS_LISTEN%:*}
+  [ "$metrics" != 0.0.0.0 ] || metrics=127.0.0.1
+  if [ -n "$metrics" ] && (exec 3<>"/dev/tcp/${metrics//[\[\]]/}/${MOPL_METRICS_LISTEN##*:}") 2>/dev/null; then
+    die "MOPL_METRICS_LISTEN: $MOPL_METRICS_LISTEN is taken by another program (another instance?)"
+  fi
 }
 
 seconds_since() {  # EPOCHREALTIME before

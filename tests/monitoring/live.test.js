@@ -94,6 +94,19 @@ test('a killed worker takes no count with it and leaves no gauge behind', async 
     assert.equal(await requests(target), counted + 1, 'a restart forgets nothing');
 });
 
+test('an address that is taken or is none is told before anything starts', async () => {
+    const other = new Instance(path.join(folder, 'other'), one.settings);
+    other.port = await freePort();
+    const { status, err } = other.mopl('up');
+    assert.equal(status, 1);
+    assert.match(err, /MOPL_METRICS_LISTEN: .* is taken/);
+    assert.deepEqual(other.services(), []);
+    for (const bad of ['9464', 'host:', ':9464', 'a b:1', '127.0.0.1:0', '127.0.0.1:65536', '::1:9464']) {
+        const wrong = new Instance(path.join(folder, 'wrong'), { MOPL_METRICS_LISTEN: bad });
+        assert.match(wrong.mopl('config').err, /^MOPL_METRICS_LISTEN: .*must be/m, bad);
+    }
+});
+
 test('statistics go on while PostgreSQL is away', async () => {
     process.kill(one.pid('postgres'), 'SIGKILL');
     await until('postgres gone', 30, async () => (await values('mopl_database_up'))[''] === 0);

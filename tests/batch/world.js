@@ -76,8 +76,11 @@ export class S3 {
         this.server = spawn('scripts/s3.sh', ['run', this.folder, String(this.port), 'pictures'], { cwd: project, stdio: ['ignore', 'ignore', 'inherit'] });
         children.add(this.server);
         await until('the S3 server', 60, () => new Promise((done) => {
-            const socket = net.connect(this.port, '127.0.0.1', () => done(socket.destroy()));
-            socket.on('error', () => done(false)).on('connect', () => done(true));
+            const socket = net.connect(this.port, '127.0.0.1', () => {
+                socket.destroy();
+                done(true);
+            });
+            socket.on('error', () => done(false));
         }));
     }
 

@@ -1,7 +1,7 @@
 // A real mail server on a free port of the loopback: STARTTLS with a certificate of its own authority, sign-in with a password, and
 // whatever it is told to refuse. Mails are kept as {from, to, id, subject, text, html, secure, user}.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SMTPServer } from 'smtp-server';
@@ -37,6 +37,7 @@ export class MailSink {
     constructor({ user = 'mopl', password = 'p@ss word', starttls = true } = {}) {
         Object.assign(this, { user, password, starttls, mails: [], tries: 0, refuse: null });
         this.folder = mkdtempSync(path.join(process.env.TMPDIR ?? tmpdir(), 'mopl-mail-'));
+        process.on('exit', () => rmSync(this.folder, { recursive: true, force: true }));
         this.tls = certificate(this.folder);
         this.authority = path.join(this.folder, 'ca.pem');
     }

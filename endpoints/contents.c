@@ -53,8 +53,8 @@ static const char *const SORT_FIELDS[SORT_COUNT] = {"created", "watchers", "rate
         "SELECT k." KEY " AS key, k.id FROM m JOIN contents k ON k.id = m.id WHERE (SELECT total FROM t) <= " MANY " AND (k." KEY \
         ", k.id) " BEHIND " ($1::" TYPE ", $2::uuid) ORDER BY k." KEY " " DIRECTION                                               \
         ", k.id " DIRECTION) ") few UNION ALL SELECT * FROM (" PAGE_OF("SELECT k." KEY " AS key, k.id FROM contents k WHERE "     \
-                                                                                       "(SELECT total FROM t) > " MANY            \
-                                                                       " AND (k." KEY ", k.id) " BEHIND " ($1::" TYPE             \
+                                                                       "(SELECT total FROM t) > " MANY " AND (k." KEY             \
+                                                                       ", k.id) " BEHIND " ($1::" TYPE                            \
                                                                        ", $2::uuid) AND k.type = ANY ($4::text[])"                \
                                                                        " AND (SELECT " OF_ROW                                     \
                                                                        " FROM content_search s WHERE s.content_id = k.id)"        \

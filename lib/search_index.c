@@ -282,10 +282,20 @@ static enum rc remove_index(struct elastic *e, struct arena *a, const char *name
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
+/* A removal whose index has just gone would make one of its alias' name, which no alias could get then. */
+static enum rc forbid_strays(struct elastic *e, struct arena *a, enum search_kind kind) {
+    const char *name = alias_of(e, a, kind, false);
+    const char *body =
+        arena_printf(a, "{\"index_patterns\":[\"%s\",\"%s-building\"],\"allow_auto_create\":false,\"priority\":500}", name, name);
+    return ask(e, a, HTTP_PUT, arena_printf(a, "/_index_template/%s", name), str_of(body), CALL_MS, NULL);
+}
+
 enum rc search_index_create(struct elastic *e, struct arena *a, enum search_kind kind, const char **name) {
     const char *building = alias_of(e, a, kind, true), *former;
-    enum rc rc = index_of(e, a, building, &former);
+    enum rc rc = forbid_strays(e, a, kind);
+    if (rc == RC_OK) rc = index_of(e, a, building, &former);
     if (rc == RC_OK && former) rc = remove_index(e, a, former);
+    if (rc == RC_OK) rc = remove_index(e, a, building); /* a stray of before; the alias went with its index */
     if (rc != RC_OK) return rc;
     const char *fresh = arena_printf(a, "%s-%lld", elastic_name(e, a, search_kinds[kind]), (long long)clock_now_us());
     const char *body = arena_printf(a, "{\"aliases\":{\"%s\":{}},\"settings\":{\"number_of_replicas\":%lld,%s}", building,

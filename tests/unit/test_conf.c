@@ -280,6 +280,24 @@ Test(conf, texts_that_serve) {
     cr_assert_str_eq(conf.public_url, "https://mopl.example");
 }
 
+Test(conf, addresses_of_the_search_engine) {
+    static const char *const GOOD[] = {"http://127.0.0.1:9200", "https://elastic:p%40ss@search.example", "http://[::1]:9200/",
+                                       "http://host"};
+    static const char *const BAD[] = {"127.0.0.1:9200", "http://",           "https://user:password@",
+                                      "http://host:0",  "http://host:99999", "http://host/path",
+                                      "http://a b",     "ftp://host"};
+    for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
+        cr_assert_eq(setenv("MOPL_ELASTICSEARCH_URL", GOOD[i], 1), 0);
+        expect_ok();
+        cr_assert_str_eq(conf.elasticsearch_url, GOOD[i]);
+    }
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+        expect_bad("MOPL_ELASTICSEARCH_URL", BAD[i], "must be http://[USER:PASSWORD@]HOST[:PORT]");
+    expect_bad("MOPL_ELASTICSEARCH_PREFIX", "Mopl", "must begin with a small letter");
+    expect_bad("MOPL_ELASTICSEARCH_PREFIX", "a/../b", "must begin with a small letter");
+    expect_bad("MOPL_ELASTICSEARCH_PREFIX", "*", "must begin with a small letter");
+}
+
 Test(conf, bad_secrets_are_never_shown) {
     static const struct {
         const char *name;
@@ -292,6 +310,7 @@ Test(conf, bad_secrets_are_never_shown) {
         {"MOPL_DATABASE_URL", "host=a hush=b"},
         {"MOPL_REDIS_URL", "http://hush"},
         {"MOPL_REDIS_URL", "hush\n"},
+        {"MOPL_ELASTICSEARCH_URL", "ftp://hush@host"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         expect_bad(cases[i].name, cases[i].value, ": its value (from the environment) ");

@@ -5,21 +5,14 @@ import http from 'node:http';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import polyfill from 'event-source-polyfill';
 import { instance, newcomer } from './support/client.js';
-import { sql, until } from './support/live.js';
+import { listen, notifications, sql, until } from './support/live.js';
 
 const { base } = instance();
 const closing = [];
 after(() => closing.forEach((close) => close()));
 
-/** Notifications number first to last for somebody, as a worker leaves them to the relay. */
-function notify(client, first, last) {
-    sql(`INSERT INTO outbox (event_id, topic, key, type, payload)
-         SELECT mopl_uuid_v7(), 'mopl.notifications', '${client.user.id}', 'notification.created',
-                jsonb_build_object('id', mopl_uuid_v7(), 'receiverId', '${client.user.id}'::uuid, 'title', n::text, 'content', E'줄\\n"둘" 🎬')
-         FROM generate_series(${first}, ${last}) n`);
-}
+const notify = (client, first, last) => sql(notifications(client.user.id, first, last));
 
 /** A way to the server that can be cut: /api/sse reaches it only through here. */
 async function cable() {
@@ -59,29 +52,9 @@ async function cable() {
     };
 }
 
-/** The polyfill as the web client uses it; what it heard. */
-function listen(client, at = base, query = '') {
-    const source = new polyfill.EventSourcePolyfill(`${at}/api/sse${query}`, {
-        headers: { Authorization: `Bearer ${client.token}` },
-        heartbeatTimeout: 45000,
-    });
-    const heard = { source, opened: 0, errors: [], titles: [], others: [], ids: [], messages: [], resyncs: [] };
-    source.onopen = () => (heard.opened += 1);
-    source.onerror = (error) => heard.errors.push(error.status ?? null);
-    source.addEventListener('notifications', (event) => {
-        const dto = JSON.parse(event.data);
-        heard.ids.push(BigInt(event.lastEventId));
-        if (dto.content === '줄\n"둘" 🎬') heard.titles.push(Number(dto.title));
-        else heard.others.push(dto);
-    });
-    source.addEventListener('direct-messages', (event) => heard.messages.push(JSON.parse(event.data)));
-    source.addEventListener('resync', (event) => heard.resyncs.push(event.lastEventId));
-    closing.push(() => source.close());
-    return heard;
-}
-
-async function listening(...args) {
-    const heard = listen(...args);
+async function listening(client, options) {
+    const heard = listen(client, options);
+    closing.push(() => heard.source.close());
     await until('the stream', () => heard.opened > 0);
     return heard;
 }
@@ -124,7 +97,7 @@ test('the answer is an event stream and nothing else', async () => {
 
 test('a thousand events of a break come each once and in order', async () => {
     const wire = await cable();
-    const heard = await listening(mina, wire.base);
+    const heard = await listening(mina, { base: wire.base });
     notify(mina, 1, 3);
     await until('the first events', () => heard.titles.length === 3);
     wire.cut();

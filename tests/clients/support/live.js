@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client as Stomp } from '@stomp/stompjs';
+import polyfill from 'event-source-polyfill';
 import SockJS from 'sockjs-client';
 import { instance } from './client.js';
 
@@ -19,6 +20,39 @@ export async function until(what, condition) {
 /** One value asked of the instance's database, by MOPL_TEST_DATABASE_URL. */
 export const sql = (text) =>
     execFileSync('psql', ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', process.env.MOPL_TEST_DATABASE_URL, '-c', text], { encoding: 'utf8' }).trim();
+
+const TEXT = '줄\n"둘" 🎬';
+
+/** SQL of notifications number first to last for somebody, as a worker leaves them to the relay; those that are there are left out. */
+export const notifications = (id, first, last) => `
+    INSERT INTO outbox (event_id, topic, key, type, payload)
+    SELECT mopl_uuid_v7(), 'mopl.notifications', '${id}', 'notification.created',
+           jsonb_build_object('id', mopl_uuid_v7(), 'receiverId', '${id}'::uuid, 'title', n::text, 'content', E'줄\\n"둘" 🎬')
+    FROM generate_series(${first}, ${last}) n
+    WHERE NOT EXISTS (SELECT FROM outbox WHERE key = '${id}' AND topic = 'mopl.notifications' AND payload->>'title' = n::text)`;
+
+/** The polyfill as the web client uses it, and what it heard: titles of the notifications above, others, direct messages. */
+export function listen({ token }, { base = instance().base, query = '' } = {}) {
+    const source = new polyfill.EventSourcePolyfill(`${base}/api/sse${query}`, {
+        headers: { Authorization: `Bearer ${token}` },
+        heartbeatTimeout: 45000,
+    });
+    const heard = { source, opened: 0, errors: [], titles: [], others: [], ids: [], messages: [], resyncs: [] };
+    source.onopen = () => (heard.opened += 1);
+    source.onerror = (error) => heard.errors.push(error.status ?? null);
+    source.addEventListener('notifications', (event) => {
+        const dto = JSON.parse(event.data);
+        heard.ids.push(BigInt(event.lastEventId));
+        if (dto.content === TEXT) heard.titles.push(Number(dto.title));
+        else heard.others.push(dto);
+    });
+    source.addEventListener('direct-messages', (event) => {
+        heard.ids.push(BigInt(event.lastEventId));
+        heard.messages.push(JSON.parse(event.data));
+    });
+    source.addEventListener('resync', (event) => heard.resyncs.push(event.lastEventId));
+    return heard;
+}
 
 /** A connected person: `errors` are of ERROR frames, `end` the close event, once it has come. */
 export class Live {
@@ -77,6 +111,13 @@ export class Live {
 
     send(destination, body) {
         this.stomp.publish({ destination, body: JSON.stringify(body) });
+    }
+
+    /** The same; `carriedOut` is called when it has been. */
+    sendFor(destination, body, carriedOut) {
+        const receipt = `receipt-${(this.receipts += 1)}`;
+        this.stomp.watchForReceipt(receipt, carriedOut);
+        this.stomp.publish({ destination, body: JSON.stringify(body), headers: { receipt } });
     }
 
     async close() {

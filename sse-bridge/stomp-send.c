@@ -48,7 +48,6 @@ static struct sending *sending_new(struct stomp *s, struct str receipt) {
 }
 
 static void sending_free(struct sending *sending) {
-    unlink_from(sending);
     free(sending->receipt);
     free(sending);
 }
@@ -62,7 +61,11 @@ void stomp_sendings_leave(struct stomp *s) {
 }
 
 void stomp_sendings_free(struct sending **list) {
-    while (*list) sending_free(*list);
+    for (struct sending *sending = *list, *next; sending; sending = next) {
+        next = sending->next;
+        sending_free(sending);
+    }
+    *list = NULL;
 }
 
 static enum stomp_refusal refusal_of(enum rc rc) {
@@ -74,6 +77,7 @@ static void sent(struct sending *sending, enum rc rc) {
     struct stomp *s = sending->stomp;
     char *receipt = sending->receipt;
     sending->receipt = NULL;
+    unlink_from(sending);
     sending_free(sending);
     if (s && rc == RC_OK) stomp_receipt(s, str_of(receipt));
     if (s && rc != RC_OK) stomp_refuse(s, refusal_of(rc), str_of(receipt));

@@ -175,7 +175,10 @@ struct viewing *viewing_new(struct bridge *b) {
 void viewing_free(struct viewing *v) {
     if (!v) return;
     timer_clear(&v->renew);
-    while (v->clearings) clearing_free(v->clearings);
+    for (struct clearing *c = v->clearings, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
     id_table_fini(&v->conversations);
     free(v);
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { administrator, instance, newcomer } from './support/client.js';
-import { sleep } from './support/live-client.js';
+import { sleep } from './support/live.js';
 
 const { base } = instance();
 let browser;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { administrator, newcomer } from './support/client.js';
-import { Live, dropAll, sleep, until } from './support/live-client.js';
+import { Live, dropAll, sleep, until } from './support/live.js';
 
 const PAGE = { limit: 50, sortBy: 'createdAt', sortDirection: 'ASCENDING' };
 const GRACE_MS = 10000;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { Client, administrator, instance, newcomer } from './support/client.js';
-import { Live, Stream, dropAll, sleep, until } from './support/live-client.js';
+import { Live, Stream, dropAll, sleep, until } from './support/live.js';
 
 const { base } = instance();
 const NEWEST = { limit: 100, sortBy: 'createdAt', sortDirection: 'DESCENDING' };

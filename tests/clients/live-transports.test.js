@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { administrator, newcomer } from './support/client.js';
-import { Live, dropAll, sleep, until } from './support/live-client.js';
+import { Live, dropAll, sleep, until } from './support/live.js';
 
 const TRANSPORTS = ['websocket', 'xhr-streaming', 'xhr-polling', 'eventsource'];
 const TEXT = 'こんにちは 안녕 "따옴표" \\ 역슬래시 <b>&amp;</b>\n둘째 줄\t탭 😀 \u2028\u200d \u0001 끝';

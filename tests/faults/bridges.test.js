@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { Live, Stream, dropAll } from '../clients/support/live-client.js';
+import { Live, Stream, dropAll } from '../clients/support/live.js';
 import { Instance, childrenOf, freePort, sleep, temporaryFolder, until } from './instance.js';
 
 const folder = temporaryFolder();
@@ -96,6 +96,13 @@ for (const [engine, bridges, up] of [['the embedded bus', 1, []], ['Kafka', 2, [
             }));
             await until('all', 30, () => chats.every((chat) => chat.length === 60));
             for (const chat of chats) assert.deepEqual(chat.map(({ body }) => body.content), chats[0].map(({ body }) => body.content));
+            const [ga, na, da] = pages;
+            const other = await w.newRoom();
+            const there = await na.live.subscribe(`/sub/contents/${other}/watch`);
+            await until('his move', 30, () => [ga, da].every((page) => page.heard().includes('LEAVE na')));
+            await ga.live.subscribe(`/sub/contents/${other}/watch`);
+            await until('the next one', 30, () => there.some(({ body }) => body.type === 'JOIN' && body.watchingSession.watcher.name === 'ga'));
+            assert.deepEqual([(await w.watchers(room)).totalCount, (await w.watchers(other)).totalCount], [1, 2]);
             for (const page of pages) page.close();
         });
 
@@ -141,20 +148,29 @@ for (const [engine, bridges, up] of [['the embedded bus', 1, []], ['Kafka', 2, [
         });
 
         if (bridges > 1) {
-            test('a bridge dies with all that holds it: its watchers leave through the other', async () => {
+            test('a bridge dies with all that holds it: who comes back through the other was never away, the others leave', async () => {
                 const room = await w.newRoom();
-                const [gone, observer] = [await new Page(w.bases[0], w.people[0], { watch: room }).open(), await new Page(w.bases[1], w.people[2], { watch: room }).open()];
-                await until('both', 30, async () => (await w.watchers(room)).totalCount === 2);
+                const pages = [];
+                for (const [at, person] of w.people.entries()) pages.push(await new Page(w.bases[at < 2 ? 0 : 1], person, { watch: room }).open());
+                const [gone, returns, observer] = pages;
+                await until('all three', 30, async () => (await w.watchers(room)).totalCount === 3);
+                const before = new Map((await w.watchers(room)).data.map(({ id, watcher }) => [watcher.name, id]));
                 gone.going = false;
+                [, returns.base] = w.bases;
                 const parent = w.instance.pid('sse_bridge-1');
                 for (const pid of [parent, ...childrenOf(parent)]) process.kill(pid, 'SIGKILL');
                 const began = Date.now();
                 await until('his LEAVE', 90, () => observer.heard().includes('LEAVE ga'));
                 const took = (Date.now() - began) / 1000;
                 assert.ok(took <= 45, `it took ${took} s`);
-                assert.equal((await w.watchers(room)).totalCount, 1);
+                assert.ok(!observer.heard().includes('LEAVE na'));
+                const after_ = new Map((await w.watchers(room)).data.map(({ id, watcher }) => [watcher.name, id]));
+                before.delete('ga');
+                assert.deepEqual(after_, before);
                 await w.instance.aside('up');
-                observer.close();
+                await gone.open();
+                await until('he is seen again', 30, () => observer.heard().at(-1) === 'JOIN ga');
+                for (const page of pages) page.close();
             });
 
             test('Kafka is killed and restarted under traffic: nothing is lost or doubled', async () => {

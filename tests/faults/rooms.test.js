@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import path from 'node:path';
-import { until } from '../clients/support/live.js';
+import { dropAll, until } from '../clients/support/live.js';
 import { Instance, temporaryFolder } from './instance.js';
-import { Watcher, everybodyAway, listed as sessions, newContent as created } from './watchers.js';
+import { Watcher, listed as sessions, newContent as created } from './watchers.js';
 
 const instance = new Instance(path.join(temporaryFolder(), 'data'), { MOPL_PRESENCE_GRACE_MS: '15000' });
 let admin;
@@ -13,8 +13,8 @@ before(async () => {
     await instance.up();
     admin = await instance.signIn();
 });
-after(async () => {
-    await everybodyAway();
+after(() => {
+    dropAll();
     instance.down();
 });
 
@@ -29,11 +29,11 @@ test('a bridge is killed: who comes back was never away, who does not leaves', a
     const active = /.*"pid":(\d+).*"bridge_active"/gs.exec(instance.log('sse_bridge-1'))[1];
     process.kill(Number(active), 'SIGKILL');
     await Promise.all([stays.back(), returns.back()]);
-    assert.equal(stays.own[0].watchingSession.id, stays.session);
-    assert.equal(returns.own.find(({ watchingSession }) => returns.is(watchingSession)).watchingSession.id, returns.session);
+    assert.equal(stays.heard()[0].watchingSession.id, stays.session);
+    assert.equal(returns.heard().find(({ watchingSession }) => returns.is(watchingSession)).watchingSession.id, returns.session);
     assert.deepEqual(await listed(content), [stays.session, returns.session, vanishes.session]);
     await until('the one who is gone leaves', () => stays.of(vanishes) === 'LEAVE' && returns.of(vanishes) === 'LEAVE');
-    const { watchingSession, watcherCount } = stays.own.find(({ type }) => type === 'LEAVE');
+    const { watchingSession, watcherCount } = stays.heard().find(({ type }) => type === 'LEAVE');
     assert.deepEqual([watchingSession.id, watcherCount], [vanishes.session, 2]);
     assert.equal(stays.of(returns), '');
     assert.deepEqual(await listed(content), [stays.session, returns.session]);
@@ -64,14 +64,14 @@ test('Redis forgets: everybody is still there', async () => {
     await instance.aside('up');
     await until('the list', async () => (await listed(content)).length === 2);
     assert.deepEqual(await listed(content), [stays.session, leaves.session]);
-    await leaves.live.unsubscribed(leaves.room);
+    await leaves.live.unsubscribe(leaves.own);
     await until('he leaves', () => stays.of(leaves) === 'JOIN LEAVE');
     assert.equal(stays.of(stays), 'JOIN');
-    assert.equal(stays.own.at(-1).watcherCount, 1);
+    assert.equal(stays.heard().at(-1).watcherCount, 1);
     await until('the count', () => counted(content) === 1);
     const late = await enter('late', content);
     await until('he is seen', () => stays.of(late) === 'JOIN');
-    const said = stays.live.subscribe(`/sub/contents/${content}/chat`);
+    const said = await stays.live.subscribe(`/sub/contents/${content}/chat`);
     late.live.send(`/pub/contents/${content}/chat`, { content: 'still here' });
     await until('what he says', () => said.length === 1);
 });

@@ -32,21 +32,17 @@ function page(person, seen) {
     let going = true;
     const ended = (async () => {
         while (going) {
-            try {
-                live = await Live.open(person, 'websocket', base);
-                while (going && !live.end) await sleep(20);
-            } catch {
-                await sleep(100);
-            }
+            live = new Live(person.token, { base, transports: ['websocket'] }).start();
+            while (going && live.closes.length === 0) await sleep(20);
             if (going) seen.ends += 1;
         }
-        await live?.close();
+        live.drop();
     })();
-    const connected = () => Boolean(live?.stomp.connected && !live.end);
+    const connected = () => Boolean(live?.client.connected && live.closes.length === 0);
     return {
         connected,
-        sendFor(...args) {
-            if (connected()) live.sendFor(...args);
+        send(destination, body, carriedOut) {
+            if (connected()) live.sendSurely(destination, body).then(carriedOut, () => {});
         },
         stop() {
             going = false;
@@ -93,7 +89,7 @@ async function through(trouble) {
     await until('everybody to be connected', PATIENCE_S, () => streams.every((one) => one.opened()) && pages.every((one) => one.connected()));
     const writing = (async () => {
         for (let n = 1; going || n < 10; n += 1) {
-            pages.forEach((one, i) => one.sendFor(`/pub/conversations/${conversation}/direct-messages`, { content: `${n}` }, () => seen[i].stored.add(`${n}`)));
+            pages.forEach((one, i) => one.send(`/pub/conversations/${conversation}/direct-messages`, { content: `${n}` }, () => seen[i].stored.add(`${n}`)));
             try {
                 await Promise.all(people.map(({ id }) => write(notifications(id, told + 1, told + 10))));
                 told += 10;

@@ -3,18 +3,13 @@ import assert from 'node:assert/strict';
 import { Live, until } from '../clients/support/live.js';
 import { sleep } from './instance.js';
 
-const open = new Set();
-
-export const everybodyAway = () => Promise.all([...open].map((watcher) => watcher.away()));
-
 /** Somebody in front of a content, who notes what he hears of whom. */
 export class Watcher {
-    static async enter(instance, name, content, base = `http://127.0.0.1:${instance.port}`) {
+    static async enter(instance, name, content) {
         const watcher = new Watcher();
         watcher.person = await instance.newcomer(name);
-        watcher.base = base;
+        watcher.base = `http://127.0.0.1:${instance.port}`;
         watcher.room = `/sub/contents/${content}/watch`;
-        open.add(watcher);
         await watcher.connect();
         return watcher;
     }
@@ -22,30 +17,31 @@ export class Watcher {
     /** As the page does: once, at once, and again when it is opened anew. */
     async connect() {
         do {
-            this.live = await Live.open(this.person, 'websocket', this.base);
-        } while (this.live.end && (await sleep(200), true));
-        this.own = this.live.subscribe(this.room);
-        await until('his own JOIN', () => this.own.some(({ type, watchingSession }) => type === 'JOIN' && this.is(watchingSession)));
-        this.session ??= this.own.find(({ watchingSession }) => this.is(watchingSession)).watchingSession.id;
+            this.live = new Live(this.person.token, { base: this.base, transports: ['websocket'] }).start();
+            await until('CONNECTED', () => this.live.client.connected || this.live.closes.length > 0);
+        } while (this.live.closes.length > 0 && (await sleep(200), true));
+        this.own = await this.live.subscribe(this.room, { receipt: false });
+        const { watchingSession } = await until('his own JOIN', () => this.heard().find((news) => news.type === 'JOIN' && this.is(news.watchingSession)));
+        this.session ??= watchingSession.id;
     }
 
     is({ watcher }) {
         return watcher.userId === this.person.id;
     }
 
-    /** What he has heard of somebody since he last connected: "JOIN LEAVE". */
+    /** The news since he last connected. */
+    heard() {
+        return this.own.map(({ body }) => body);
+    }
+
+    /** Those of somebody: "JOIN LEAVE". */
     of(other) {
-        return this.own.filter(({ watchingSession }) => other.is(watchingSession)).map(({ type }) => type).join(' ');
+        return this.heard().filter(({ watchingSession }) => other.is(watchingSession)).map(({ type }) => type).join(' ');
     }
 
     async back() {
-        await until('the end of the old connection', () => this.live.end);
+        await until('the end of the old connection', () => this.live.closes.length > 0);
         await this.connect();
-    }
-
-    async away() {
-        open.delete(this);
-        await this.live.close();
     }
 }
 

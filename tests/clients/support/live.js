@@ -1,19 +1,26 @@
-// Live connections as the web client makes them: SockJS with STOMP inside, its own versions of both.
+// The live half as the web client drives it: sockjs-client, @stomp/stompjs and event-source-polyfill, each with a record of what came.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { setTimeout as pause } from 'node:timers/promises';
-import { Client as Stomp } from '@stomp/stompjs';
-import polyfill from 'event-source-polyfill';
-import SockJS from 'sockjs-client';
+import { createRequire } from 'node:module';
+import { Client as StompClient } from '@stomp/stompjs';
 import { instance } from './client.js';
 
-const PATIENCE_S = 60; // none of this is about speed
+const require = createRequire(import.meta.url);
+const SockJS = require('sockjs-client');
+const { EventSourcePolyfill } = require('event-source-polyfill');
+
+const PATIENCE_MS = 60000; // what only a server that does not work outstays
+const opened = new Set();
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export async function until(what, condition) {
-    const end = Date.now() + PATIENCE_S * 1000;
-    while (!(await condition())) {
-        assert.ok(Date.now() < end, `waited for ${what}`);
-        await pause(20);
+    const end = Date.now() + PATIENCE_MS;
+    for (;;) {
+        const found = await condition();
+        if (found) return found;
+        if (Date.now() > end) throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s`);
+        await sleep(20);
     }
 }
 
@@ -31,12 +38,141 @@ export const notifications = (id, first, last) => `
     FROM generate_series(${first}, ${last}) n
     WHERE NOT EXISTS (SELECT FROM outbox WHERE key = '${id}' AND topic = 'mopl.notifications' AND payload->>'title' = n::text)`;
 
-/** The polyfill as the web client uses it, and what it heard: titles of the notifications above, others, direct messages. */
-export function listen({ token }, { base = instance().base, query = '' } = {}) {
-    const source = new polyfill.EventSourcePolyfill(`${base}/api/sse${query}`, {
-        headers: { Authorization: `Bearer ${token}` },
-        heartbeatTimeout: 45000,
-    });
+/** A STOMP client over SockJS. `transports`: those that SockJS may use, by default its own choice. */
+export class Live {
+    constructor(token, { base = instance().base, transports, headers, heartbeat = 4000 } = {}) {
+        this.errors = [];
+        this.closes = [];
+        this.client = new StompClient({
+            webSocketFactory: () => (this.socket = new SockJS(`${base}/ws`, null, { transports })),
+            connectHeaders: headers ?? { Authorization: `Bearer ${token}` },
+            heartbeatIncoming: heartbeat,
+            heartbeatOutgoing: heartbeat,
+            reconnectDelay: 0,
+            onStompError: (frame) => this.errors.push(frame),
+            onWebSocketClose: (event) => this.closes.push(event),
+        });
+        opened.add(this);
+    }
+
+    /** Activates without waiting for anything. */
+    start() {
+        this.client.activate();
+        return this;
+    }
+
+    async connect() {
+        this.start();
+        await until('CONNECTED', () => this.client.connected || this.closes.length > 0);
+        if (!this.client.connected) throw new Error(`not connected: ${this.errors[0]?.headers.message ?? this.closes[0]?.reason}`);
+        return this;
+    }
+
+    get transport() {
+        return this.socket.transport;
+    }
+
+    /** Subscribes; `in force` by its receipt unless `receipt` is false. Returns the list of what will come: {body, headers}. */
+    async subscribe(destination, { receipt = true } = {}) {
+        const messages = [];
+        const headers = receipt ? { receipt: `r-${Math.random()}` } : {};
+        const inForce = receipt && this.receipt(headers.receipt);
+        messages.subscription = this.client.subscribe(destination, ({ body, headers: given }) => {
+            assert.equal(given.destination, destination);
+            assert.equal(Number(given['content-length']), Buffer.byteLength(body));
+            messages.push({ body: JSON.parse(body), headers: given });
+        }, headers);
+        await inForce;
+        return messages;
+    }
+
+    /** Ends a subscription, by the list that subscribe() gave, and waits until that is in force. */
+    async unsubscribe(messages) {
+        const receipt = `e-${Math.random()}`;
+        const ended = this.receipt(receipt);
+        messages.subscription.unsubscribe({ receipt });
+        await ended;
+    }
+
+    async receipt(id) {
+        let came = false;
+        this.client.watchForReceipt(id, () => (came = true));
+        await until(`the receipt ${id}`, () => came || this.closes.length > 0);
+        if (!came) throw new Error(`no receipt: ${this.errors[0]?.headers.message ?? `closed, ${this.closes[0].code} ${this.closes[0].reason}`}`);
+    }
+
+    send(destination, value, headers = {}) {
+        this.client.publish({ destination, body: typeof value === 'string' ? value : JSON.stringify(value), headers });
+    }
+
+    /** Sends and waits until the server has taken it. */
+    async sendSurely(destination, value) {
+        const receipt = `s-${Math.random()}`;
+        const taken = this.receipt(receipt);
+        this.send(destination, value, { receipt });
+        await taken;
+    }
+
+    /** Waits until everything sent before has been seen by the server: it answers the frames of a connection in their order. */
+    async settled() {
+        const receipt = `u-${Math.random()}`;
+        const done = this.receipt(receipt);
+        this.client.ack('none', 'none', { receipt });
+        await done;
+    }
+
+    async closed() {
+        await until('the close', () => this.closes.length > 0);
+        opened.delete(this);
+        return this.closes[0];
+    }
+
+    /** As a page that goes away: the socket, without a DISCONNECT. */
+    drop() {
+        opened.delete(this);
+        this.client.reconnectDelay = 0;
+        this.socket.close();
+    }
+}
+
+/** One SSE stream of the polyfill. `events`: {name, id, data} in their order. */
+export class Stream {
+    constructor(token, { base = instance().base, query = '', names = ['notifications', 'direct-messages', 'resync'] } = {}) {
+        this.events = [];
+        this.opens = 0;
+        this.errors = [];
+        this.source = new EventSourcePolyfill(`${base}/api/sse${query}`, {
+            headers: { Authorization: `Bearer ${token}` },
+            heartbeatTimeout: 45000,
+            lastEventIdQueryParameterName: 'lastEventId',
+        });
+        this.source.onopen = () => (this.opens += 1);
+        this.source.onerror = (error) => this.errors.push(error);
+        for (const name of names) {
+            this.source.addEventListener(name, (event) => this.events.push({ name, id: event.lastEventId, data: JSON.parse(event.data) }));
+        }
+        opened.add(this);
+    }
+
+    async open() {
+        await until('the stream', () => this.opens > 0 || this.errors.some(({ status }) => status));
+        if (this.opens === 0) throw new Error(`refused: ${this.errors[0].status}`);
+        return this;
+    }
+
+    named(name) {
+        return this.events.filter((event) => event.name === name);
+    }
+
+    drop() {
+        this.source.close();
+        opened.delete(this);
+    }
+}
+
+/** A stream by what is heard on it: titles of the notifications above, others, direct messages. */
+export function listen({ token }, options = {}) {
+    const { source } = new Stream(token, { ...options, names: [] });
     const heard = { source, opened: 0, errors: [], titles: [], others: [], ids: [], messages: [], resyncs: [] };
     source.onopen = () => (heard.opened += 1);
     source.onerror = (error) => heard.errors.push(error.status ?? null);
@@ -54,73 +190,7 @@ export function listen({ token }, { base = instance().base, query = '' } = {}) {
     return heard;
 }
 
-/** A connected person: `errors` are of ERROR frames, `end` the close event, once it has come. */
-export class Live {
-    static async open(client, transport = 'websocket', base = instance().base) {
-        const live = new Live();
-        live.subscriptions = new Map();
-        live.errors = [];
-        live.end = null;
-        live.receipts = 0;
-        live.stomp = new Stomp({
-            webSocketFactory: () => new SockJS(`${base}/ws`, null, { transports: [transport] }),
-            connectHeaders: { Authorization: `Bearer ${client.token}` },
-            heartbeatIncoming: 4000,
-            heartbeatOutgoing: 4000,
-            reconnectDelay: 0,
-            onStompError: (frame) => live.errors.push(frame.headers.message),
-            onWebSocketClose: (event) => (live.end = event),
-        });
-        live.stomp.activate();
-        await until('CONNECTED', () => live.stomp.connected || live.end);
-        return live;
-    }
-
-    /** Gives the bodies that come there, now and later. */
-    subscribe(destination, headers = {}) {
-        const messages = [];
-        const { unsubscribe } = this.stomp.subscribe(destination, (message) => {
-            assert.equal(message.headers.destination, destination);
-            assert.equal(Number(message.headers['content-length']), Buffer.byteLength(message.body));
-            messages.push(JSON.parse(message.body));
-        }, headers);
-        this.subscriptions.set(destination, { messages, unsubscribe });
-        return messages;
-    }
-
-    /** The same, once it is in force: only for what is allowed, as a refusal of a frame with a receipt ends the connection. */
-    async subscribed(destination) {
-        const { receipt, come } = this.expectReceipt();
-        const messages = this.subscribe(destination, { receipt });
-        await come();
-        return messages;
-    }
-
-    async unsubscribed(destination) {
-        const { receipt, come } = this.expectReceipt();
-        this.subscriptions.get(destination).unsubscribe({ receipt });
-        await come();
-    }
-
-    expectReceipt() {
-        const receipt = `receipt-${(this.receipts += 1)}`;
-        let came = false;
-        this.stomp.watchForReceipt(receipt, () => (came = true));
-        return { receipt, come: () => until(receipt, () => came) };
-    }
-
-    send(destination, body) {
-        this.stomp.publish({ destination, body: JSON.stringify(body) });
-    }
-
-    /** The same; `carriedOut` is called when it has been. */
-    sendFor(destination, body, carriedOut) {
-        const receipt = `receipt-${(this.receipts += 1)}`;
-        this.stomp.watchForReceipt(receipt, carriedOut);
-        this.stomp.publish({ destination, body: JSON.stringify(body), headers: { receipt } });
-    }
-
-    async close() {
-        await this.stomp.deactivate();
-    }
+/** Ends what a test left open. */
+export function dropAll() {
+    for (const one of opened) one.drop();
 }

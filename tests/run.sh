@@ -4,17 +4,17 @@
 #   --san         the programs of build/san; each report of a sanitizer counts as a failure
 #   --no-browser  leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
-# folder, with a port of its own; nothing is left behind.
+# folder, with a port of its own; nothing is left behind. A run of everything also holds docs/quality.md against what ran.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
-mode=release browser=yes suites=()
+mode=release browser=yes whole=yes suites=()
 for argument; do
   case "$argument" in
-    --san) mode=san ;;
-    --no-browser) browser=no ;;
-    unit | bus | sql | integration | clients | batch | search | faults | monitoring | docs) suites+=("$argument") ;;
+    --san) mode=san whole=no ;;
+    --no-browser) browser=no whole=no ;;
+    unit | bus | sql | integration | clients | batch | search | faults | monitoring | docs) suites+=("$argument") whole=no ;;
     *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
@@ -47,6 +47,7 @@ fi
 began=$SECONDS
 count() {  # NAME PASSED FAILED LOG
   passed=$((passed + $2)) failed=$((failed + $3))
+  [ $(($2 + $3)) -eq 0 ] || echo "$1" >>"$work/ran"
   if [ "$3" -eq 0 ]; then
     printf 'ok      %-40s %4d passed  %3d s\n' "$1" "$2" $((SECONDS - began))
   else
@@ -206,6 +207,13 @@ if wanted docs && [ "$mode" = release ]; then
   log=$work/log status=0
   MOPL_PORT=$(free_port) MOPL_DATA=$work/docs tests/docs.sh >"$log" 2>&1 || status=$?
   judge docs "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
+fi
+
+# What the document of quality names must have run by now.
+if [ "$whole" = yes ]; then
+  log=$work/log status=0
+  tests/quality.sh "$work/ran" >"$log" || status=$?
+  judge quality "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
 fi
 
 for report in "$work"/reports/*; do

@@ -168,6 +168,7 @@ for (const [engine, bridges, up] of [['the embedded bus', 1, []], ['Kafka', 2, [
                 before.delete('ga');
                 assert.deepEqual(after_, before);
                 await w.instance.aside('up');
+                gone.going = true;
                 await gone.open();
                 await until('he is seen again', 30, () => observer.heard().at(-1) === 'JOIN ga');
                 for (const page of pages) page.close();

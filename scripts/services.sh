@@ -138,10 +138,21 @@ adopt_search() {
   await 90 search_settled || fail_service search
 }
 
+# Java looks for the mount that a folder is on. In a changed root none may be listed: then the node gets a view of its own, in which the root
+# is one.
 start_search() {
   running search && return
+  local user=("${as_service[@]}")
+  local as_service=("${user[@]}")
+  if [ "$(id -u)" -eq 0 ] && ! mount_is_listed "$MOPL_DATA"; then
+    mkdir -p "$run/root"
+    as_service=(unshare --mount --propagation unchanged sh -c 'mount --rbind / "$1" && mount --make-rprivate "$1" && exec chroot "$@"' _
+      "$run/root" "${user[@]}")
+  fi
   launch search "$project/scripts/search.sh" run "$MOPL_DATA/search" "$(<"$MOPL_DATA/search/port")"
 }
+
+mount_is_listed() { awk -v mount="$(stat -c %m "$1")" '$2 == mount { found = 1 } END { exit !found }' /proc/self/mounts; }  # FOLDER
 
 search_settled() { running search && awk '/"event":"mopl_start"/ { n = 0 } /Search node started/ { n = 1 } END { exit !n }' "$MOPL_DATA/logs/search.log"; }
 

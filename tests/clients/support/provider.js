@@ -5,6 +5,8 @@ import http from 'node:http';
 import { exportJWK, importJWK, importPKCS8, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
 
+const HOST = '127.0.0.2'; // another one than the site's, since cookies know no ports; a name would need a table of hosts
+
 function makeKey(alg) {
     const pair = alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 });
     return pair.privateKey.export({ format: 'pem', type: 'pkcs8' });
@@ -26,9 +28,9 @@ export class IdentityProvider {
 
     async start() {
         this.server = http.createServer((request, response) => this.answer(request, response));
-        await new Promise((done) => this.server.listen(this.port ?? 0, '127.0.0.1', done));
+        await new Promise((done) => this.server.listen(this.port ?? 0, HOST, done));
         this.port = this.server.address().port;
-        this.issuer = `http://localhost:${this.port}`;
+        this.issuer = `http://${HOST}:${this.port}`;
         await this.rollKeys();
         return this;
     }

@@ -24,12 +24,12 @@ const crew = () => instance.services().filter((name) => !['postgres', 'redis'].i
 
 async function answersAgain() {
     for (const target of ['/api/contents', '/api/users', '/api/playlists', '/api/reviews', '/api/follows/count', '/api/notifications', '/api/conversations']) {
-        await until(target, 5, async () => (await instance.send('GET', target, { token: admin.token })).status === 400);
+        await until(target, 20, async () => (await instance.send('GET', target, { token: admin.token })).status === 400);
     }
     await instance.expect(200, instance.send('GET', `/api/contents/${content}/watching-sessions?limit=1&sortBy=createdAt&sortDirection=ASCENDING`, { token: admin.token }));
-    await until('sign-in', 5, async () => (await instance.trySignIn()).status === 200);
+    await until('sign-in', 20, async () => (await instance.trySignIn()).status === 200);
     admin = await instance.signIn();
-    assert.equal((await instance.send('GET', '/api/health')).json.status, 'UP');
+    await until('health', 20, async () => (await instance.send('GET', '/api/health')).json.status === 'UP');
 }
 
 async function underLoad(what) {
@@ -66,7 +66,7 @@ test('a process of PostgreSQL is killed, and it restarts itself', async () => {
     await underLoad(async () => {
         const backends = childrenOf(instance.pid('postgres')).filter((pid) => instance.sql('SELECT pid FROM pg_stat_activity').split('\n').includes(String(pid)));
         process.kill(backends[0], 'SIGKILL');
-        await until('it is back', 10, async () => (await instance.send('GET', '/api/health')).status === 200);
+        await until('it is back', 20, async () => (await instance.send('GET', '/api/health')).status === 200);
     });
 });
 
@@ -100,9 +100,9 @@ test('PostgreSQL stops dead and wakes up', async () => {
 test('Redis is killed: everything goes on, and the health says so', async () => {
     const { seen } = await underLoad(async () => {
         process.kill(instance.pid('redis'), 'SIGKILL');
-        await until('health', 5, async () => (await instance.send('GET', '/api/health')).json.status === 'DEGRADED');
+        await until('health', 20, async () => (await instance.send('GET', '/api/health')).json.status === 'DEGRADED');
         const { json, status } = await instance.send('GET', '/api/health');
-        assert.deepEqual([status, json.parts], [200, { database: 'UP', redis: 'DOWN' }]);
+        assert.deepEqual([status, json.parts.database, json.parts.redis], [200, 'UP', 'DOWN']);
         const person = await instance.newcomer('without-redis');
         await instance.expect(201, instance.post('/api/reviews', { contentId: content, rating: 4, text: 'works' }, person.token));
         await instance.expect(201, instance.post('/api/follows', { followeeId: admin.id }, person.token));
@@ -113,7 +113,7 @@ test('Redis is killed: everything goes on, and the health says so', async () => 
         await instance.expect(401, instance.send('GET', '/api/reviews/me', { token: person.token }));
         await assert.rejects(instance.aside('status'), 'status tells that it does not run');
         await instance.aside('up');
-        await until('health', 5, async () => (await instance.send('GET', '/api/health')).json.status === 'UP');
+        await until('health', 20, async () => (await instance.send('GET', '/api/health')).json.status === 'UP');
     });
     assert.equal(seen[503], undefined, 'nobody was turned away');
 });
@@ -124,10 +124,10 @@ test('Redis stops dead', async () => {
         await sleep(3000);
         assert.equal((await instance.send('GET', '/api/health')).json.status, 'DEGRADED');
         process.kill(instance.pid('redis'), 'SIGCONT');
-        await until('health', 5, async () => (await instance.send('GET', '/api/health')).json.status === 'UP');
+        await until('health', 20, async () => (await instance.send('GET', '/api/health')).json.status === 'UP');
     });
     assert.equal(seen[503], undefined);
-    assert.ok(slow.seconds < 3, `${slow.what} took ${slow.seconds} s`);
+    assert.ok(slow.seconds < 6, `${slow.what} took ${slow.seconds} s`); // it was away for 3 s
 });
 
 test('the logs tell of it once, not with every request', () => {

@@ -177,6 +177,23 @@ async function underLoad(what) {
     assert.deepEqual(Object.keys(seen), ['200'], JSON.stringify(seen));
 }
 
+test('a deleted account leaves the index, too', async () => {
+    const person = await instance.newcomer('vanishing');
+    const mark = `vanishing${Date.now()}`;
+    const playlist = (await instance.expect(201, instance.post('/api/playlists', { title: mark, description: `of ${person.id}` }, person.token))).json;
+    const hits = async () => {
+        await elasticsearch('POST', '/mopl-*/_refresh');
+        const query = { query_string: { query: `"${mark}" OR "${person.id}" OR "${playlist.id}"` } };
+        return (await elasticsearch('POST', '/mopl-*/_search', JSON.stringify({ query }))).hits.total.value;
+    };
+    await until('it is in the index', 60, async () => (await hits()) > 0);
+    const form = { body: JSON.stringify({ password: person.password }), headers: { 'Content-Type': 'application/json' } };
+    await instance.expect(200, instance.send('DELETE', '/api/users/me', { token: person.token, ...form }));
+    instance.sql(`UPDATE users SET deletion_due_at = now() - interval '1 second' WHERE id = '${person.id}'`);
+    instance.done('batch', 'purge-accounts');
+    await until('it has left the index', 60, async () => (await hits()) === 0);
+});
+
 test('without the engine PostgreSQL answers', async (t) => {
     const begun = [{ keywordLike: 'man' }, { keywordLike: 'man', sortBy: 'rate' }, { keywordLike: 'potter', sortBy: 'relevance' }];
     const whole = [];

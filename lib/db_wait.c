@@ -3,18 +3,9 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "db.h"
+#include "db_wire.h"
 
 enum { AWAY_PAUSE_MS = 100 };
-
-static bool take_notifications(PGconn *conn) {
-    bool any = false;
-    for (PGnotify *n = PQnotifies(conn); n; n = PQnotifies(conn)) {
-        PQfreemem(n);
-        any = true;
-    }
-    return any;
-}
 
 static void pause_ms(int ms) {
     (void)poll(NULL, 0, ms);
@@ -29,7 +20,7 @@ enum rc db_wait(struct db *db, int timeout_ms, bool *notified) {
             pause_ms(timeout_ms < AWAY_PAUSE_MS ? timeout_ms : AWAY_PAUSE_MS);
             return RC_UNAVAILABLE;
         }
-        *notified = take_notifications(conn);
+        *notified = db_wire_take_notifications(conn);
         int64_t left_ms = end_ms - clock_mono_ms();
         if (*notified || left_ms <= 0) return RC_OK;
         struct pollfd p = {.fd = PQsocket(conn), .events = POLLIN};

@@ -101,3 +101,12 @@ struct db_rows db_wire_rows(PGresult *result) {
     if (*command != 'S') affected = strtoll(PQcmdTuples(result), NULL, 10);
     return (struct db_rows){result, PQntuples(result), affected};
 }
+
+bool db_wire_take_notifications(PGconn *conn) {
+    bool any = false;
+    for (PGnotify *n = PQnotifies(conn); n; n = PQnotifies(conn)) {
+        PQfreemem(n);
+        any = true;
+    }
+    return any;
+}

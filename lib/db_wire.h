@@ -22,5 +22,7 @@ PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
 enum rc db_wire_error(const PGresult *result, const char *stmt, char constraint[DB_CONSTRAINT_BYTES], enum db_outcome *outcome);
 /* The result remains the caller's. */
 struct db_rows db_wire_rows(PGresult *result);
+/* Takes all notifications that have come in with what was read so far; true if there were any. */
+bool db_wire_take_notifications(PGconn *conn);
 
 #endif

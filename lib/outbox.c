@@ -1,7 +1,7 @@
 #include "outbox.h"
 
-const char *const outbox_topics[] = {
-    TOPIC_DOMAIN_EVENTS, TOPIC_NOTIFICATIONS, TOPIC_DIRECT_MESSAGES, TOPIC_WATCHING, TOPIC_CHAT, TOPIC_SESSIONS, NULL};
+const char *const outbox_topics[] = {TOPIC_DOMAIN_EVENTS, TOPIC_NOTIFICATIONS, TOPIC_DIRECT_MESSAGES,
+                                     TOPIC_WATCHING,      TOPIC_SESSIONS,      NULL};
 
 static struct db_stmt add = {
     "outbox_add",

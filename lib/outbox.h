@@ -14,7 +14,6 @@
 #define TOPIC_NOTIFICATIONS "mopl.notifications"     /* key: id of the receiver; payload NotificationDto */
 #define TOPIC_DIRECT_MESSAGES "mopl.direct-messages" /* key: conversation id; payload DirectMessageDto */
 #define TOPIC_WATCHING "mopl.watching"               /* key: content id */
-#define TOPIC_CHAT "mopl.chat"                       /* key: content id */
 #define TOPIC_SESSIONS "mopl.sessions"               /* key: user id; payload {"userId","sessionIds","reason"} */
 #define TOPIC_DEAD ".dlq"
 /* All of the above but TOPIC_DEAD, NULL-ended. */

@@ -403,15 +403,6 @@ static void keep_result(struct pg_link *l, PGresult *result) {
     l->result = result;
 }
 
-static bool take_notifications(PGconn *conn) {
-    bool any = false;
-    for (PGnotify *n = PQnotifies(conn); n; n = PQnotifies(conn)) {
-        PQfreemem(n);
-        any = true;
-    }
-    return any;
-}
-
 static bool is_busy(const struct pg_link *l) {
     return l->state == LINK_SETTING_UP || l->state == LINK_PREPARING || l->state == LINK_RUNNING;
 }
@@ -426,7 +417,7 @@ static void on_io(EV_P_ ev_io *w, int events) {
     if (events & EV_WRITE) flush(l);
     if (!l->conn || !(events & EV_READ)) return;
     bool lost = !PQconsumeInput(l->conn);
-    bool notified = take_notifications(l->conn);
+    bool notified = db_wire_take_notifications(l->conn);
     /* An error that was sent ahead of the end tells more than the end itself. */
     while (is_busy(l) && l->conn && !PQisBusy(l->conn)) {
         PGresult *result = PQgetResult(l->conn);

@@ -1,8 +1,7 @@
 /* A bridge's input from Kafka; and what only a broker can do: go away, come back empty, get more partitions, carry what others
  * wrote. */
-#include <librdkafka/rdkafka.h>
-
 #include "../support/bridge_bus_cases.h"
+#include "../support/kafka_peer.h"
 
 #define SERVICES_SHARED (SERVICE_POSTGRES | SERVICE_KAFKA)
 #include "../support/services_shared.h"
@@ -19,15 +18,6 @@ static void begin_with_broker(const char *type) {
 static void end_with_broker(void) {
     end();
     services_stop(&broker);
-}
-
-static rd_kafka_t *client(const char *brokers) {
-    char error[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    cr_assert_eq(rd_kafka_conf_set(conf, "bootstrap.servers", brokers, error, sizeof error), RD_KAFKA_CONF_OK);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
-    cr_assert_not_null(rk, "%s", error);
-    return rk;
 }
 
 TestSuite(bridge_kafka, .timeout = 300);
@@ -124,7 +114,7 @@ Test(bridge_kafka, reads_new_partitions_from_their_beginning) {
     begin_with_broker("partitions");
     ear_open(&e);
     bridge_loop_until(&loop, bus_input_in_step(e.in));
-    rd_kafka_t *rk = client(broker.kafka_brokers);
+    rd_kafka_t *rk = kafka_peer(broker.kafka_brokers);
     add_partitions(rk, 5);
     write_foreign(rk, 4, "1", "{\"n\": 0}");
     write_foreign(rk, 4, "2", "{\"n\": 5}");
@@ -140,7 +130,7 @@ Test(bridge_kafka, leaves_out_what_is_no_event_and_goes_on) {
     begin("foreign");
     ear_open(&e);
     bridge_loop_until(&loop, bus_input_in_step(e.in));
-    rd_kafka_t *rk = client(services_kafka_brokers());
+    rd_kafka_t *rk = kafka_peer(services_kafka_brokers());
     write_foreign(rk, 0, NULL, "hello");
     write_foreign(rk, 0, "none", "{\"n\": 0}");
     write_foreign(rk, 0, "7", "{\"n\": 0}");

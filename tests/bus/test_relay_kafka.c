@@ -1,17 +1,10 @@
 /* Relay, bus and consumers on Kafka; and what only a broker can do: go away, come back empty, carry what others wrote. */
-#include <librdkafka/rdkafka.h>
-
+#include "../support/kafka_peer.h"
 #include "../support/relay_cases.h"
 #include "base64.h"
 
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-    (void)tests;
-    services_share(SERVICE_POSTGRES | SERVICE_KAFKA);
-}
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-    (void)stats;
-    services_unshare();
-}
+#define SERVICES_SHARED (SERVICE_POSTGRES | SERVICE_KAFKA)
+#include "../support/services_shared.h"
 
 /* A broker of the test's own, with the shared PostgreSQL. */
 static struct services broker;
@@ -25,15 +18,6 @@ static void begin_with_broker(const char *type) {
 static void end_with_broker(void) {
     world_fini(&w);
     services_stop(&broker);
-}
-
-static rd_kafka_t *client(const char *brokers) {
-    char error[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    cr_assert_eq(rd_kafka_conf_set(conf, "bootstrap.servers", brokers, error, sizeof error), RD_KAFKA_CONF_OK);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
-    cr_assert_not_null(rk, "%s", error);
-    return rk;
 }
 
 TestSuite(kafka, .timeout = 300);
@@ -112,7 +96,7 @@ Test(kafka, a_broker_that_comes_back_empty_gets_its_topics_again) {
     world_await(&w, "SELECT count(*) FROM seen", 110);
     cr_assert_eq(world_number(&w, disorder), 0);
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_t *rk = client(broker.kafka_brokers);
+    rd_kafka_t *rk = kafka_peer(broker.kafka_brokers);
     int topics = 0;
     cr_assert_eq(rd_kafka_metadata(rk, 1, NULL, &metadata, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
     for (int i = 0; i < metadata->topic_cnt; i++) {
@@ -163,7 +147,7 @@ Test(kafka, what_others_wrote_is_put_aside_whole) {
     pid_t pid = world_consumer(&w, &consumer);
     world_emit(&w, TOPIC_DOMAIN_EVENTS, 1, 1);
     world_await(&w, "SELECT count(*) FROM seen", 1);
-    rd_kafka_t *rk = client(broker.kafka_brokers);
+    rd_kafka_t *rk = kafka_peer(broker.kafka_brokers);
     for (int i = 0; i < COUNT; i++) produce(rk, foreign[i].key, foreign[i].payload, foreign[i].headers);
     cr_assert_eq(rd_kafka_flush(rk, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_destroy(rk);

@@ -33,7 +33,7 @@ Test(bus, brings_events_whole_and_in_order_of_each_key) {
     int64_t position[KEYS] = {0};
     begin("whole");
     for (int i = 0; i < EVENTS; i++) world_emit(&w, two_topics[i % 2], (unsigned)(i % KEYS), i);
-    world_emit(&w, TOPIC_CHAT, 9, 0);
+    world_emit(&w, TOPIC_SESSIONS, 9, 0);
     struct bus_consumer *c = world_join(bus, world_group(&w, "g"), two_topics);
     world_take(&w, c, got, EVENTS);
     for (int i = 0; i < EVENTS; i++) {
@@ -303,8 +303,8 @@ Test(bus, redrive_takes_topics_only) {
     world_init_shared(&w, "words");
     cr_assert_eq(world_admin(&w, "redrive", NULL).code, 2);
     cr_assert_eq(world_admin(&w, "redrive", "mopl.nothing").code, 2);
-    cr_assert_eq(world_admin(&w, "redrive", "mopl.chat.dlq").code, 2);
-    cr_assert_eq(world_admin(&w, "bus-status", "mopl.chat").code, 2);
+    cr_assert_eq(world_admin(&w, "redrive", "mopl.sessions.dlq").code, 2);
+    cr_assert_eq(world_admin(&w, "bus-status", "mopl.sessions").code, 2);
     world_fini(&w);
 }
 

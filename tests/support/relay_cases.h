@@ -165,20 +165,20 @@ Test(relay, is_notified_only_while_it_sleeps) {
     struct db *listener = db_new(w.conf.database_url, 0), *writer = db_new(w.conf.database_url, 0);
     db_on_connect(listener, "LISTEN mopl_outbox");
     cr_assert_eq(db_wait(listener, 0, &notified), RC_OK);
-    world_emit(&w, TOPIC_CHAT, 1, 1);
+    world_emit(&w, TOPIC_SESSIONS, 1, 1);
     cr_assert_not(notified_of(listener), "nobody sleeps");
     struct program relay = world_relay(&w);
     world_await(&w, sleeping, 1);
-    world_emit(&w, TOPIC_CHAT, 1, 2);
+    world_emit(&w, TOPIC_SESSIONS, 1, 2);
     cr_assert(notified_of(listener), "it sleeps");
     world_await(&w, "SELECT published FROM outbox_progress", 2);
     /* It does not lie down before whoever wrote without notifying has ended. */
     world_end(&w, &relay, SIGKILL);
     cr_assert_eq(db_script(writer, "BEGIN; INSERT INTO outbox (event_id, topic, key, type, payload) "
-                                   "VALUES (mopl_uuid_v7(), 'mopl.chat', 'k', 'sleep', '{}')"),
+                                   "VALUES (mopl_uuid_v7(), 'mopl.sessions', 'k', 'sleep', '{}')"),
                  RC_OK);
     relay = world_relay(&w);
-    world_emit(&w, TOPIC_CHAT, 1, 3);
+    world_emit(&w, TOPIC_SESSIONS, 1, 3);
     world_await(&w, "SELECT published FROM outbox_progress", 3);
     usleep(300000);
     cr_assert_eq(world_number(&w, sleeping), 0);
@@ -199,10 +199,9 @@ static pid_t pair_writer(int pairs) {
     if (pid > 0) return pid;
     struct db *db = db_new(w.conf.database_url, 10000);
     for (int i = 0; i < pairs; i++) {
-        if (db_script(
-                db,
-                "INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), 'mopl.chat', 'k', 'busy', '{}' "
-                "FROM generate_series(1, 2)"))
+        if (db_script(db, "INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), 'mopl.sessions', 'k', "
+                          "'busy', '{}' "
+                          "FROM generate_series(1, 2)"))
             _exit(1);
     }
     _exit(0);
@@ -238,17 +237,17 @@ Test(relay, keeps_the_event_logs_that_streams_resume_from) {
               "INSERT INTO users (id, email, name) SELECT ('00000000-0000-0000-0000-00000000000' || i)::uuid, i || '@b.cd', 'name' "
               "FROM generate_series(1, 2) i");
     struct program relay = world_relay(&w);
-    world_sql(&w,
-              "INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), topic, 'k', 'logs', payload::jsonb "
-              "FROM (VALUES "
-              "(1, 'mopl.notifications', '{\"receiverId\": \"00000000-0000-0000-0000-000000000001\", \"n\": 1}'), "
-              "(2, 'mopl.direct-messages', '{\"receiver\": {\"userId\": \"00000000-0000-0000-0000-000000000001\"}, \"n\": 2}'), "
-              "(3, 'mopl.notifications', '{\"receiverId\": \"00000000-0000-0000-0000-000000000002\", \"n\": 3}'), "
-              /* gone, broken, not for people */
-              "(4, 'mopl.notifications', '{\"receiverId\": \"00000000-0000-0000-0000-000000000009\"}'), "
-              "(5, 'mopl.notifications', '{\"receiverId\": \"nobody\"}'), (6, 'mopl.notifications', '{\"receiverId\": 5}'), "
-              "(7, 'mopl.direct-messages', '{\"receiver\": \"x\"}'), (8, 'mopl.direct-messages', '{}'), "
-              "(9, 'mopl.chat', '{\"receiverId\": \"00000000-0000-0000-0000-000000000001\"}')) v (i, topic, payload) ORDER BY i");
+    world_sql(
+        &w, "INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), topic, 'k', 'logs', payload::jsonb "
+            "FROM (VALUES "
+            "(1, 'mopl.notifications', '{\"receiverId\": \"00000000-0000-0000-0000-000000000001\", \"n\": 1}'), "
+            "(2, 'mopl.direct-messages', '{\"receiver\": {\"userId\": \"00000000-0000-0000-0000-000000000001\"}, \"n\": 2}'), "
+            "(3, 'mopl.notifications', '{\"receiverId\": \"00000000-0000-0000-0000-000000000002\", \"n\": 3}'), "
+            /* gone, broken, not for people */
+            "(4, 'mopl.notifications', '{\"receiverId\": \"00000000-0000-0000-0000-000000000009\"}'), "
+            "(5, 'mopl.notifications', '{\"receiverId\": \"nobody\"}'), (6, 'mopl.notifications', '{\"receiverId\": 5}'), "
+            "(7, 'mopl.direct-messages', '{\"receiver\": \"x\"}'), (8, 'mopl.direct-messages', '{}'), "
+            "(9, 'mopl.sessions', '{\"receiverId\": \"00000000-0000-0000-0000-000000000001\"}')) v (i, topic, payload) ORDER BY i");
     world_await(&w, "SELECT published FROM outbox_progress", 9);
     cr_assert_eq(world_number(&w, "SELECT count(*) FROM user_events"), 3);
     cr_assert_eq(world_number(&w, "SELECT count(*) FROM user_events e JOIN outbox o USING (position, event_id, payload) "

@@ -37,7 +37,7 @@ static struct db_rows ask(struct db_stmt *stmt) {
 static enum rc add(const char *payload) {
     struct uuid key;
     cr_assert(uuid_parse(STR("01890000-0000-7000-8000-00000000ABCD"), &key));
-    struct outbox_event event = {TOPIC_CHAT, "chat.sent", key, str_of(payload)};
+    struct outbox_event event = {TOPIC_SESSIONS, "chat.sent", key, str_of(payload)};
     return outbox_add(db, &arena, &event);
 }
 
@@ -48,7 +48,7 @@ Test(outbox, writes_the_row_whole) {
     struct db_rows rows = ask(&all);
     cr_assert_eq(rows.count, 2);
     cr_assert_not(uuid_eq(db_uuid(&rows, 0, 0), db_uuid(&rows, 1, 0)));
-    cr_assert(str_eq(db_text(&rows, 0, 1), STR("mopl.chat")));
+    cr_assert(str_eq(db_text(&rows, 0, 1), STR("mopl.sessions")));
     cr_assert(str_eq(db_text(&rows, 0, 2), STR("01890000-0000-7000-8000-00000000abcd")), "keys are in lower case");
     cr_assert(str_eq(db_text(&rows, 0, 3), STR("chat.sent")));
     cr_assert(str_eq(db_text(&rows, 0, 4), STR("{\"n\": 1.50, \"text\": \"한국어 \\u0001 😀\"}")));
@@ -103,5 +103,5 @@ Test(outbox, topics_are_listed_once_each) {
         cr_assert_eq(strncmp(*a, "mopl.", 5), 0);
         for (const char *const *b = outbox_topics; b < a; b++) cr_assert_str_neq(*a, *b);
     }
-    cr_assert_eq(count, 6);
+    cr_assert_eq(count, 5);
 }

@@ -12,12 +12,13 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
 
 static struct world w;
 
-/* 20 rows, the first half two days old: every second one of mopl.chat, the others domain events; all published but the last three.
+/* 20 rows, the first half two days old: every second one of mopl.sessions, the others domain events; all published but the last
+ * three.
  */
 static void setup(void) {
     world_init_shared(&w, "purge");
     world_sql(&w, "INSERT INTO outbox (event_id, topic, key, type, payload, position, created_at) SELECT mopl_uuid_v7(), "
-                  "CASE WHEN i % 2 = 0 THEN 'mopl.chat' ELSE 'mopl.domain-events' END, 'k', 'x', '{}', i, "
+                  "CASE WHEN i % 2 = 0 THEN 'mopl.sessions' ELSE 'mopl.domain-events' END, 'k', 'x', '{}', i, "
                   "now() - CASE WHEN i <= 10 THEN interval '2 days' ELSE interval '1 hour' END FROM generate_series(1, 20) i;"
                   "UPDATE outbox_progress SET sequenced = 20, published = 17");
 }
@@ -70,12 +71,12 @@ Test(purge_outbox, leaves_what_a_group_has_still_to_read) {
 }
 
 Test(purge_outbox, leaves_dead_letters_until_they_came_back_or_for_a_month) {
-    world_sql(&w, "UPDATE outbox SET topic = 'mopl.chat.dlq' WHERE position IN (2, 4, 6); "
+    world_sql(&w, "UPDATE outbox SET topic = 'mopl.sessions.dlq' WHERE position IN (2, 4, 6); "
                   "UPDATE outbox SET created_at = now() - interval '31 days' WHERE position = 4");
     purge(NULL);
     cr_assert_eq(world_number(&w, "SELECT count(*) FROM outbox WHERE position <= 10"), 2);
     cr_assert_eq(world_number(&w, "SELECT count(*) FROM outbox WHERE position IN (2, 6)"), 2);
-    world_sql(&w, "INSERT INTO bus_offsets VALUES ('mopl-redrive', 'mopl.chat.dlq', 2)");
+    world_sql(&w, "INSERT INTO bus_offsets VALUES ('mopl-redrive', 'mopl.sessions.dlq', 2)");
     purge(NULL);
     cr_assert_eq(world_number(&w, "SELECT min(position) FROM outbox"), 6);
 }
@@ -96,7 +97,7 @@ Test(purge_outbox, removes_event_logs_of_a_week_ago) {
 
 Test(purge_outbox, goes_through_more_than_a_chunk) {
     world_sql(&w, "INSERT INTO outbox (event_id, topic, key, type, payload, position, created_at) SELECT mopl_uuid_v7(), "
-                  "'mopl.chat', 'k', 'x', '{}', i, "
+                  "'mopl.sessions', 'k', 'x', '{}', i, "
                   "now() - interval '2 days' FROM generate_series(21, 12020) i; UPDATE outbox_progress SET sequenced = 12020, "
                   "published = 12020;"
                   "UPDATE outbox SET created_at = now() - interval '2 days'");

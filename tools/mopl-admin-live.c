@@ -8,6 +8,7 @@
 #include "json_read.h"
 #include "mem.h"
 #include "mopl-admin.h"
+#include "utf8.h"
 #include "uuid.h"
 
 enum { ANSWER_MS = 10000 };
@@ -15,6 +16,18 @@ enum { ANSWER_MS = 10000 };
 static struct db_stmt find_by_email = {"admin_user_id", "SELECT id FROM users WHERE email = $1::text", 0};
 static struct db_stmt name_rooms = {
     "admin_rooms", "SELECT id, watcher_count, title FROM contents WHERE id = ANY ($1::uuid[]) ORDER BY watcher_count DESC, id", 0};
+
+/* What people wrote, fit for a terminal: control characters, which could steer it, as '?'. */
+static const char *printable(struct arena *a, struct str text) {
+    char *out = arena_alloc(a, text.len + 1), *at = out;
+    while (text.len > 0) {
+        int32_t c = utf8_next(&text);
+        bool control = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+        at += utf8_encode(control ? '?' : (uint32_t)c, at);
+    }
+    *at = '\0';
+    return out;
+}
 
 /* Asking */
 
@@ -79,9 +92,9 @@ static bool find_user(struct admin *ad, char id[UUID_TEXT_LEN + 1]) {
 /* connections */
 
 static void print_person(void *context, struct json_object *person) {
-    (void)context;
+    struct admin *ad = context;
     printf("%-36s %5lld %10lld  %s\n", text_of(person, "userId"), (long long)number_of(person, "sse"),
-           (long long)number_of(person, "webSocket"), text_of(person, "name"));
+           (long long)number_of(person, "webSocket"), printable(&ad->arena, str_of(text_of(person, "name"))));
 }
 
 static bool list_everybody(struct admin *ad) {
@@ -96,7 +109,7 @@ static bool list_everybody(struct admin *ad) {
                (long long)number_of(health, "people"), (long long)number_of(health, "sse"),
                (long long)number_of(health, "webSocket"));
         if (number_of(health, "people") > 0) printf("%-36s %5s %10s  %s\n", "USER", "SSE", "WEBSOCKET", "NAME");
-        good &= walk(ad, n, "/internal/connections", "people", print_person, NULL);
+        good &= walk(ad, n, "/internal/connections", "people", print_person, ad);
     }
     return good;
 }
@@ -177,9 +190,8 @@ static bool print_rooms(struct admin *ad, struct rooms *rooms) {
         char id[UUID_TEXT_LEN + 1];
         struct room wanted = {.id = db_uuid(&rows, i, 0)};
         const struct room *room = bsearch(&wanted, rooms->items, rooms->count, sizeof *rooms->items, compare_rooms);
-        struct str title = db_text(&rows, i, 2);
-        printf("%-36s %9lld %7lld  %.*s\n", uuid_cstr(wanted.id, id), (long long)db_i64(&rows, i, 1),
-               room ? (long long)room->tabs : 0LL, (int)title.len, title.ptr);
+        printf("%-36s %9lld %7lld  %s\n", uuid_cstr(wanted.id, id), (long long)db_i64(&rows, i, 1),
+               room ? (long long)room->tabs : 0LL, printable(&ad->arena, db_text(&rows, i, 2)));
     }
     return true;
 }

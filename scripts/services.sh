@@ -95,21 +95,26 @@ start_redis() {
 
 redis_settled() { running redis && [ -S "$run/redis.sock" ]; }
 
-# Makes this instance one with a private Kafka, from now on: its address becomes one of its settings.
-adopt_kafka() {
+# Makes this instance one with a private server of its own, from now on: its address becomes one of its settings. It listens on a free port
+# and the next one.
+# Killed before the setting is written, it begins again.
+adopt() {  # SERVICE SETTING SCHEME
   local port
-  [ ! -e "$MOPL_DATA/kafka/port" ] || return 0
-  [ -z "$MOPL_KAFKA_BROKERS" ] || die "MOPL_KAFKA_BROKERS is set already: $MOPL_KAFKA_BROKERS" 2
-  ! running outbox_relay || die "it runs without Kafka: end it first (mopl down)"
-  "$project/scripts/install.sh" kafka
-  "$project/scripts/kafka.sh" install || die "the broker's programs could not be fetched"
+  [ -z "${!2}" ] || die "$2 is set already" 2
+  ! running outbox_relay || die "it runs without $1: end it first (mopl down)"
+  "$project/scripts/install.sh" "$1"
+  "$project/scripts/$1.sh" install || die "the programs of $1 could not be fetched"
   until port=$((20000 + RANDOM % 12000)) && port_is_free "$port" && port_is_free $((port + 1)); do :; done
   "${as_service[@]}" sh -c '
     umask 077
-    mkdir -p "$1/kafka" && echo "MOPL_KAFKA_BROKERS=127.0.0.1:$2" >>"$1/settings.env" && echo "$2" >"$1/kafka/port"
-  ' _ "$MOPL_DATA" "$port"
+    mkdir -p "$1" && echo "$4" >"$1/port" && echo "$2" >>"$3"
+  ' _ "$MOPL_DATA/$1" "$2=${3}127.0.0.1:$port" "$MOPL_DATA/settings.env" "$port"
   load_settings
 }
+
+adopted() { [ -e "$MOPL_DATA/$1/port" ] && [ -n "${!2}" ]; }  # SERVICE SETTING
+
+adopt_kafka() { adopted kafka MOPL_KAFKA_BROKERS || adopt kafka MOPL_KAFKA_BROKERS ""; }
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -118,22 +123,15 @@ start_kafka() {
   launch kafka "$project/scripts/kafka.sh" run "$MOPL_DATA/kafka" "$(<"$MOPL_DATA/kafka/port")"
 }
 
-kafka_settled() { running kafka && awk '/"event":"mopl_start"/ { n = 0 } /Kafka Server started/ { n = 1 } END { exit !n }' "$MOPL_DATA/logs/kafka.log"; }
+# A server that says in its log when it is ready.
+said_ready() {  # NAME TEXT
+  running "$1" && awk -v text="$2" '/"event":"mopl_start"/ { n = 0 } index($0, text) { n = 1 } END { exit !n }' "$MOPL_DATA/logs/$1.log"
+}
+kafka_settled() { said_ready kafka "Kafka Server started"; }
 
-# The same of a private Elasticsearch.
 adopt_search() {
-  local port
-  [ ! -e "$MOPL_DATA/search/port" ] || return 0
-  [ -z "$MOPL_ELASTICSEARCH_URL" ] || die "MOPL_ELASTICSEARCH_URL is set already" 2
-  ! running contents || die "it runs without Elasticsearch: end it first (mopl down)"
-  "$project/scripts/install.sh" search
-  "$project/scripts/search.sh" install || die "the search engine's programs could not be fetched"
-  until port=$((20000 + RANDOM % 12000)) && port_is_free "$port" && port_is_free $((port + 1)); do :; done
-  "${as_service[@]}" sh -c '
-    umask 077
-    mkdir -p "$1/search" && echo "MOPL_ELASTICSEARCH_URL=http://127.0.0.1:$2" >>"$1/settings.env" && echo "$2" >"$1/search/port"
-  ' _ "$MOPL_DATA" "$port"
-  load_settings
+  ! adopted search MOPL_ELASTICSEARCH_URL || return 0
+  adopt search MOPL_ELASTICSEARCH_URL http://
   start_search
   await 90 search_settled || fail_service search
 }
@@ -154,7 +152,7 @@ start_search() {
 
 mount_is_listed() { awk -v mount="$(stat -c %m "$1")" '$2 == mount { found = 1 } END { exit !found }' /proc/self/mounts; }  # FOLDER
 
-search_settled() { running search && awk '/"event":"mopl_start"/ { n = 0 } /Search node started/ { n = 1 } END { exit !n }' "$MOPL_DATA/logs/search.log"; }
+search_settled() { said_ready search "Search node started"; }
 
 # An engine without indices gets them in the background. The job knows if there is nothing to do.
 fill_search() {

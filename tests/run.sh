@@ -175,32 +175,14 @@ if wanted sql || wanted integration || wanted clients; then
   if [ "$failed" -gt 0 ] && [ "$errors" -gt 0 ]; then grep -h '"level":"error"' "$MOPL_DATA"/logs/*.log | tail -n 20; fi
 fi
 
-# Jobs with the sources and the storage that they work with, in instances of their own.
-if wanted batch && [ "$mode" = release ]; then
-  for source in tests/batch/*.test.js; do
-    node_test "batch/$(basename "$source" .test.js)" "$source"
-  done
-fi
-
-# Instances of their own, which have much to endure; as with the documents, what is released.
-if wanted search && [ "$mode" = release ]; then
-  for source in tests/search/*.test.js; do
-    node_test "search/$(basename "$source" .test.js)" "$source"
+# Instances of their own, with all that they work with, which have much to endure; as with the documents, what is released.
+for suite in batch search faults monitoring; do
+  if ! wanted "$suite" || [ "$mode" != release ]; then continue; fi
+  for source in tests/"$suite"/*.test.js; do
+    node_test "$suite/$(basename "$source" .test.js)" "$source"
     grep '^# .*recall@10' "$work/log" | sed 's/^# \\#/       /' || true
   done
-fi
-
-if wanted faults && [ "$mode" = release ]; then
-  for source in tests/faults/*.test.js; do
-    node_test "faults/$(basename "$source" .test.js)" "$source"
-  done
-fi
-
-if wanted monitoring && [ "$mode" = release ]; then
-  for source in tests/monitoring/*.test.js; do
-    node_test "monitoring/$(basename "$source" .test.js)" "$source"
-  done
-fi
+done
 
 # What people are told to type runs the released programs.
 if wanted docs && [ "$mode" = release ]; then

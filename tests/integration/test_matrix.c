@@ -1,6 +1,6 @@
 /* Who may do what: every route that the responders serve (their own --routes says which) asked by everybody who might, with
  * everything that may be wrong about the request but its fields. A route that is not in the table below, or a line of it that is no
- * route, fails. */
+ * route, fails. The file is long for its table, which has a line a route. */
 #include "api.h"
 
 #include <glob.h>

@@ -19,13 +19,15 @@ part_p4() {
   stop_instance large
 }
 
-# An engine of its own, so that the other parts do without. Its index stays for the next run.
+# An engine of its own, so that the other parts do without. Its index stays for the next run with the same data.
 p4_start_engine() {
   local folder=$bench/search
   [ "$scale" -eq 1 ] || folder+=-$scale
   "$project/scripts/search.sh" install >&3 2>&1 || die "the search engine's programs could not be fetched: build/bench/log"
   p4_port=$(free_port)
+  if [ "$(cat "$folder/stamp" 2>/dev/null)" != "$(set_name=large data_stamp)" ]; then rm -rf "$folder"; fi
   mkdir -p "$folder"
+  set_name=large data_stamp >"$folder/stamp"
   SEARCH_HEAP=1g setsid "$project/scripts/search.sh" run "$folder" "$p4_port" >"$folder/log" 2>&1 3>&- 4>&- &
   p4_engine=$!
   trap 'p4_stop_engine; stop_all_instances' EXIT
@@ -39,18 +41,23 @@ p4_stop_engine() {
   p4_engine=
 }
 
-# The indices of these data; those of others are built anew.
+# The instance has begun to fill an empty engine by itself; this waits for that run, or makes one.
 p4_fill() {
-  local stamp=$bench/search-filled
-  [ "$scale" -eq 1 ] || stamp+=-$scale
-  if [ "$(cat "$stamp" 2>/dev/null)" != "$(data_stamp)" ]; then
-    local began=$EPOCHREALTIME
-    say "large: filling the search engine"
-    control batch reindex || die "the indices cannot be built: build/bench/log"
-    say "large: filled in $(seconds_since "$began") s"
-    data_stamp >"$stamp"
-  fi
-  control batch reindex --if-missing || die "the indices cannot be built: build/bench/log"
+  local began=$EPOCHREALTIME
+  say "large: filling the search engine, unless it is full"
+  p4_reindex --if-missing || die "the indices cannot be built: build/bench/log"
+  say "large: full after $(seconds_since "$began") s"
+}
+
+# Exit status 75: it is running already.
+p4_reindex() {  # ARGUMENTS...
+  local status
+  while :; do
+    status=0
+    control batch reindex "$@" || status=$?
+    [ "$status" -eq 75 ] || return "$status"
+    sleep 1
+  done
 }
 
 # Words of two syllables out of the descriptions of one round of the catalogue, by how many of its rows have them.

@@ -46,6 +46,11 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(EXTRA_CFLAGS) -c $< -o $@
 
+# The version and the newest migration, which every program knows of itself.
+VERSION_FLAGS := -DMOPL_VERSION=$(file < VERSION) -DMOPL_SCHEMA=$(shell ls sql/migrations | sed -n 's/^0*\([0-9]*\)_.*\.sql$$/\1/p' | sort -n | tail -n 1)
+$(B)/lib/version.o: VERSION sql/migrations
+$(B)/lib/version.o: CFLAGS += $(VERSION_FLAGS)
+
 $(B)/libmopl.a: $(LIB_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -198,7 +203,7 @@ analyze: deps-test compile_commands.json ## check with gcc -fanalyzer, clang-tid
 	shellcheck mopl scripts/*.sh tests/*.sh tests/bench/*.sh
 
 compile_commands.json: Makefile $(SOURCES) ## for editors and clang-tidy
-	@for f in $(SOURCES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f '$(CC) $(CFLAGS) -c '$$f; done | \
+	@for f in $(SOURCES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f '$(CC) $(CFLAGS) $(VERSION_FLAGS) -c '$$f; done | \
 		sed -e '1s/^/[/' -e '$$s/,$$/]/' >$@
 
 # Benchmarks: ratios of one run on one machine, never a test. BENCH="p1 p10" chooses parts of tests/bench, SCALE=10 a tenth of the large set.

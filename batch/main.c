@@ -6,6 +6,7 @@
 #include "contents.h"
 #include "log.h"
 #include "runner.h"
+#include "version.h"
 
 enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20, NAME_WIDTH = 19 };
 
@@ -61,6 +62,7 @@ static struct db_stmt *const main_statements[] = {&last_runs, NULL};
 static void usage(FILE *out) {
     fputs("usage: mopl-batch JOB [--dry-run] [options of the job]\n"
           "       mopl-batch status [JOB]\n"
+          "       mopl-batch --version\n"
           "Jobs (mopl-batch JOB --help tells more):\n",
           out);
     for (size_t i = 0; i < JOB_COUNT; i++) fprintf(out, "  %-19s %s\n", batch_jobs[i]->name, batch_jobs[i]->help);
@@ -243,6 +245,7 @@ static int tell(struct db *db, const struct options *o) {
 }
 
 int main(int argc, char **argv) {
+    if (version_asked(argc, argv, "mopl-batch")) return BATCH_OK;
     struct options o = {0};
     int code = parse_arguments(argc, argv, &o);
     if (code >= 0) return code;

@@ -18,6 +18,7 @@
 #include "request_meter.h"
 #include "session.h"
 #include "storage.h"
+#include "version.h"
 
 enum { LISTEN_FD = 0, KEEP_BYTES = 256 << 10, JWT_KEY_BYTES_MIN = 32, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
@@ -148,6 +149,7 @@ static int run(const struct conf *conf) {
     buf_init(&s.headers);
     buf_init(&s.out);
     metrics_open(conf->data_dir, responder.name, false);
+    version_show();
     request_meter_open(&responder.table);
     s.app.sessions = open_sessions(&s.arena, conf);
     s.app.storage = storage_open_conf(conf);
@@ -208,7 +210,7 @@ static int with_conf(bool only_check) {
 
 static int help(FILE *out, int status) {
     fprintf(out,
-            "Usage: %s [--routes | --check-sql | --sql | --help]\n"
+            "Usage: %s [--routes | --check-sql | --sql | --version | --help]\n"
             "Serves the resource group \"%s\" by FastCGI on descriptor 0 until SIGTERM.\n"
             "  --routes     print the route table\n"
             "  --check-sql  prepare every statement against the database in use; exit 1 if one does not fit\n"
@@ -220,6 +222,7 @@ static int help(FILE *out, int status) {
 int main(int argc, char **argv) {
     const char *option = argc == 2 ? argv[1] : "";
     if (argc == 1) return with_conf(false);
+    if (version_asked(argc, argv, responder.name)) return 0;
     if (strcmp(option, "--check-sql") == 0) return with_conf(true);
     if (strcmp(option, "--sql") == 0) return print_sql();
     if (strcmp(option, "--help") == 0) return help(stdout, 0);

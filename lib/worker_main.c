@@ -6,6 +6,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "outbox.h"
+#include "version.h"
 #include "worker.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -23,7 +24,10 @@ static int with_conf(bool only_check) {
     struct conf conf;
     if (conf_load(&conf, stderr) != RC_OK) return EXIT_USAGE;
     log_init(worker.name, log_level_of(conf.log_level));
-    if (!only_check) metrics_open(conf.data_dir, worker.name, false);
+    if (!only_check) {
+        metrics_open(conf.data_dir, worker.name, false);
+        version_show();
+    }
     struct worker_context w = {.conf = &conf, .db = db_new(conf.database_url, conf.statement_timeout_ms)};
     arena_init(&w.arena);
     int status = only_check ? check_sql(w.db) : worker.run(&w);
@@ -36,7 +40,7 @@ static int with_conf(bool only_check) {
 
 static int help(FILE *out, int status) {
     fprintf(out,
-            "Usage: %s [--check-sql | --help]\n"
+            "Usage: %s [--check-sql | --version | --help]\n"
             "%s\n"
             "Runs until SIGTERM.\n"
             "  --check-sql  prepare every statement against the database in use; exit 1 if one does not fit\n",
@@ -48,6 +52,7 @@ int main(int argc, char **argv) {
     const char *option = argc == 2 ? argv[1] : "";
     worker_catch_signals();
     if (argc == 1) return with_conf(false);
+    if (version_asked(argc, argv, worker.name)) return 0;
     if (strcmp(option, "--check-sql") == 0) return with_conf(true);
     return strcmp(option, "--help") == 0 ? help(stdout, 0) : help(stderr, EXIT_USAGE);
 }

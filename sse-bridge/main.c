@@ -14,6 +14,7 @@
 #include "presence.h"
 #include "sse.h"
 #include "stomp.h"
+#include "version.h"
 #include "viewing.h"
 #include "ws.h"
 #include "xhr.h"
@@ -21,7 +22,7 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, JWT_KEY_BYTES_MIN = 32 };
 
 static int help(FILE *out, int status) {
-    fputs("Usage: sse-bridge NUMBER | NUMBER --hold PROGRAM [ARGUMENTS] | --check-sql | --help\n"
+    fputs("Usage: sse-bridge NUMBER | NUMBER --hold PROGRAM [ARGUMENTS] | --check-sql | --version | --help\n"
           "The real-time bridge: event streams, and SockJS with STOMP. Runs until SIGTERM as one of the two processes of bridge "
           "NUMBER\n"
           "(1 to MOPL_BRIDGES), on the unix socket that is its descriptor 0 and, with MOPL_BRIDGE_LISTEN, the TCP socket 3.\n"
@@ -62,6 +63,7 @@ static int run(const struct conf *conf, int number) {
     signal(SIGPIPE, SIG_IGN);
     raise_limit();
     metrics_open(conf->data_dir, "sse_bridge", false);
+    version_show();
     metrics_declare(conn_metrics);
     metrics_declare(presence_metrics);
     metrics_declare(sse_metrics);
@@ -86,6 +88,7 @@ int main(int argc, char **argv) {
     bool holds = argc >= 4 && strcmp(argv[2], "--hold") == 0;
     int64_t number = 0;
     if (argc == 2 && strcmp(option, "--help") == 0) return help(stdout, 0);
+    if (version_asked(argc, argv, "sse-bridge")) return 0;
     if (!check && !(str_to_i64(str_of(option), &number) && (argc == 2 || holds))) return help(stderr, EXIT_USAGE);
     struct conf conf;
     if (conf_load(&conf, stderr) != RC_OK) return EXIT_USAGE;

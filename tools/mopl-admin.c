@@ -17,6 +17,7 @@
 #include "password.h"
 #include "session.h"
 #include "utf8.h"
+#include "version.h"
 
 enum {
     EXIT_FAILED = 1,
@@ -303,6 +304,7 @@ static void usage(FILE *out) {
           "       mopl-admin connections [USER]\n"
           "       mopl-admin rooms\n"
           "       mopl-admin close-user USER\n"
+          "       mopl-admin --version\n"
           "create-admin makes an account with the role of administrator, or gives that role to the account there is (and unlocks "
           "it).\n"
           "The password of a new account is MOPL_ADMIN_PASSWORD of the environment, else a line of standard input.\n"
@@ -387,6 +389,7 @@ static int run_command(struct admin *ad) {
 }
 
 int main(int argc, char **argv) {
+    if (version_asked(argc, argv, "mopl-admin")) return EXIT_SUCCESS;
     struct admin ad = {.name = STR("관리자")};
     log_init("mopl-admin", LOG_WARN);
     arena_init(&ad.arena);

@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "conf.h"
+#include "version.h"
 
 enum { EXIT_BAD_SETTINGS = 1, EXIT_BAD_USAGE = 2 };
 
-static const char usage[] = "usage: mopl-conf --print | --export | --check | --help\n"
+static const char usage[] = "usage: mopl-conf --print | --export | --check | --version | --help\n"
                             "  --print   every setting with its value and meaning, secrets masked\n"
                             "  --export  NAME='value' lines for a shell, secrets included\n"
                             "  --check   report what is wrong, print nothing else\n"
@@ -22,6 +23,7 @@ int main(int argc, char **argv) {
         fputs(usage, stdout);
         return 0;
     }
+    if (version_asked(argc, argv, "mopl-conf")) return 0;
     if (!print && !export && strcmp(option, "--check") != 0) {
         fputs(usage, stderr);
         return EXIT_BAD_USAGE;

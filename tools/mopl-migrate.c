@@ -13,6 +13,7 @@
 #include "conf.h"
 #include "file.h"
 #include "hex.h"
+#include "version.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, CHECKSUM_LEN = 64, FILE_MAX_BYTES = 4 << 20, DIGITS_MIN = 3, DIGITS_MAX = 9 };
 
@@ -270,7 +271,7 @@ static bool migrate(struct migrator *m) {
 
 static void usage(FILE *out) {
     fputs(
-        "usage: mopl-migrate [--dir FOLDER] [--status]\n"
+        "usage: mopl-migrate [--dir FOLDER] [--status] | --version\n"
         "Applies the migrations of FOLDER (sql/migrations of the project by default) that the database lacks, in order, each in a\n"
         "transaction of its own. The database is MOPL_DATABASE_URL, or the private one of MOPL_DATA.\n"
         "  --dir FOLDER  where the NNN_name.sql files are\n"
@@ -302,6 +303,7 @@ static int parse_arguments(int argc, char **argv, struct migrator *m) {
 }
 
 int main(int argc, char **argv) {
+    if (version_asked(argc, argv, "mopl-migrate")) return EXIT_SUCCESS;
     struct migrator m = {.folder = NULL};
     int code = parse_arguments(argc, argv, &m);
     if (code >= 0) return code;

@@ -29,9 +29,11 @@ chmod 755 "$work"  # as root, the instance runs as another user
 mkdir -m 1777 "$work/reports" "$work/tmp"
 export TMPDIR=$work/tmp
 started='' passed=0 failed=0
+declare -A running=()  # of programs that run at the same time: pid to name and start
 
 finish() {
   trap - EXIT INT TERM
+  if [ "${#running[@]}" -gt 0 ]; then kill "${!running[@]}" 2>/dev/null || true; wait; fi
   [ -z "$started" ] || ./mopl down || true
   rm -rf "$work"
 }
@@ -68,11 +70,36 @@ judge() {  # NAME STATUS PASSED FAILED LOG
 }
 
 criterion() {  # NAME PROGRAM ARGUMENTS...
-  local log=$work/log status=0 numbers
-  timeout -k 10 900 "${@:2}" >"$log" 2>&1 || status=$?
-  numbers=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\) | Passing: \([0-9]*\) .*/\1 \2/p' "$log" | tail -n 1)
+  local status=0
+  timeout -k 10 900 "${@:2}" >"$work/log" 2>&1 || status=$?
+  judge_criterion "$1" "$status" "$work/log"
+}
+
+judge_criterion() {  # NAME STATUS LOG
+  local numbers all good
+  numbers=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\) | Passing: \([0-9]*\) .*/\1 \2/p' "$3" | tail -n 1)
   read -r all good <<<"${numbers:-1 0}"
-  judge "$1" "$status" "$good" $((all - good)) "$log"
+  judge "$1" "$2" "$good" $((all - good)) "$3"
+}
+
+# Programs that have all that they need to themselves, two at a time: they wait more than they compute.
+criterion_suite() {  # SUITE ARGUMENTS...
+  local source name
+  for source in "tests/$1"/test_*.c; do
+    [ "${#running[@]}" -lt 2 ] || await_criterion
+    name=$1/$(basename "$source" .c)
+    timeout -k 10 900 "$build/tests/$name" "${@:2}" >"$work/${name//\//-}.log" 2>&1 &
+    running[$!]="$name $SECONDS"
+  done
+  while [ "${#running[@]}" -gt 0 ]; do await_criterion; done
+}
+
+await_criterion() {
+  local pid name status=0
+  wait -n -p pid "${!running[@]}" || status=$?
+  read -r name began <<<"${running[$pid]}"
+  unset "running[$pid]"
+  judge_criterion "$name" "$status" "$work/${name//\//-}.log"
 }
 
 node_test() {  # NAME FILE
@@ -122,19 +149,8 @@ start_instance() {
   export MOPL_TEST_RATE_LIMITS=off MOPL_TEST_BIN=$MOPL_BIN MOPL_TEST_DATABASE_URL
 }
 
-if wanted unit; then
-  for source in tests/unit/test_*.c; do
-    name=$(basename "$source" .c)
-    criterion "unit/$name" "$build/tests/unit/$name"
-  done
-fi
-
-if wanted bus; then
-  for source in tests/bus/test_*.c; do
-    name=$(basename "$source" .c)
-    criterion "bus/$name" "$build/tests/bus/$name" --jobs 2
-  done
-fi
+if wanted unit; then criterion_suite unit; fi
+if wanted bus; then criterion_suite bus --jobs 2; fi
 
 if wanted sql || wanted integration || wanted clients; then
   if start_instance; then

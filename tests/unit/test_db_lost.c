@@ -136,7 +136,7 @@ Test(db_lost, a_silent_server_is_given_up) {
     cr_assert_eq(kill(backend, SIGSTOP), 0);
     cr_assert_eq(db_exec(db, &arena, DB_WRITE, &insert, NULL, NULL), RC_UNAVAILABLE);
     cr_assert_neq(PQbackendPID(db_connection(db)), backend);
-    cr_assert_eq(kill(backend, SIGKILL), 0);
+    cr_assert_eq(kill(backend, SIGCONT), 0);
 }
 
 static enum rc insert_and_silence(void *context) {

@@ -252,6 +252,7 @@ int main(int argc, char **argv) {
     log_init("mopl-batch", LOG_INFO);
     struct conf conf;
     if (conf_load(&conf, stderr)) return BATCH_USAGE;
+    if (o.job) db_name_process(o.job->name);
     struct db *db = db_new(conf.database_url, STATEMENT_TIMEOUT_MS);
     if (o.job && !o.status) {
         struct batch b = {.job = o.job, .conf = &conf, .db = db, .options = o.of_job};

@@ -51,6 +51,9 @@ struct db {
     enum db_outcome tx_outcome;
     struct guard guard;
     struct db_stmt begin;
+    struct db_origin origin; /* request_id absent: none */
+    struct buf text;         /* of the statement being sent, where it goes as text */
+    int64_t slow_ms;         /* 0: nothing is slow */
     struct db_meter meter;
     char constraint[DB_CONSTRAINT_BYTES];
 };
@@ -64,6 +67,7 @@ struct db *db_new(const char *url, int64_t statement_timeout_ms) {
     db->statement_timeout_ms = statement_timeout_ms;
     db->next_attempt_ms = INT64_MIN;
     db->begin = (struct db_stmt){"mopl_begin", "BEGIN", 0};
+    buf_init(&db->text);
     db_meter_set(&db->meter, DB_METER_NONE);
     return db;
 }
@@ -72,8 +76,17 @@ void db_free(struct db *db) {
     if (!db) return;
     db_meter_set(&db->meter, DB_METER_OFF);
     PQfinish(db->conn);
+    buf_fini(&db->text);
     free(db->url);
     free(db);
+}
+
+void db_log_slow(struct db *db, int64_t ms) {
+    db->slow_ms = ms;
+}
+
+void db_set_origin(struct db *db, struct db_origin origin) {
+    db->origin = origin;
 }
 
 const char *db_constraint(const struct db *db) {
@@ -189,17 +202,31 @@ static void forget_prepared(struct db *db) {
 
 /* A round trip */
 
+/* Each statement goes as text: it is one of its own for whom it is sent. */
+static bool is_text(const struct db *db) {
+    return db->origin.request_id.ptr;
+}
+
+static bool must_prepare(const struct db *db, const struct db_stmt *stmt) {
+    return !is_text(db) && stmt->prepared_on != db->generation;
+}
+
 static bool send_step(struct db *db, const struct step *step) {
-    const struct db_params *p = step->params;
-    return PQsendQueryPrepared(db->conn, step->stmt->name, p ? p->count : 0, p ? p->values : NULL, p ? p->lengths : NULL,
-                               p ? p->formats : NULL, 1) == 1;
+    static const struct db_params none;
+    const struct db_params *p = step->params ? step->params : &none;
+    if (!is_text(db)) return PQsendQueryPrepared(db->conn, step->stmt->name, p->count, p->values, p->lengths, p->formats, 1) == 1;
+    const char *text = db_wire_text(&db->text, step->stmt, &db->origin);
+    return PQsendQueryParams(db->conn, text, p->count, NULL, p->values, p->lengths, p->formats, 1) == 1;
+}
+
+static bool send_prepare(struct db *db, const struct db_stmt *stmt) {
+    return PQsendPrepare(db->conn, stmt->name, db_wire_text(&db->text, stmt, &db->origin), 0, NULL) == 1;
 }
 
 static bool send_steps(struct db *db, const struct step *steps, int count) {
     if (!PQenterPipelineMode(db->conn)) return false;
     for (int i = 0; i < count; i++) {
-        struct db_stmt *stmt = steps[i].stmt;
-        if (stmt->prepared_on != db->generation && !PQsendPrepare(db->conn, stmt->name, stmt->sql, 0, NULL)) return false;
+        if (must_prepare(db, steps[i].stmt) && !send_prepare(db, steps[i].stmt)) return false;
         if (!send_step(db, &steps[i])) return false;
     }
     return PQpipelineSync(db->conn) == 1;
@@ -208,7 +235,7 @@ static bool send_steps(struct db *db, const struct step *steps, int count) {
 /* Reads what belongs to step `i`: the answer to its Parse, if one was sent, then that of its execution. */
 static enum rc receive_step(struct db *db, struct step *step, int64_t deadline_ms, enum db_outcome *outcome) {
     bool lost = false;
-    bool parsing = step->stmt->prepared_on != db->generation;
+    bool parsing = must_prepare(db, step->stmt);
     enum rc rc = RC_OK;
     for (int part = parsing ? 0 : 1; part < 2 && !lost; part++) {
         PGresult *result = command_result(db, deadline_ms, &lost);
@@ -248,7 +275,7 @@ static enum rc trip(struct db *db, struct step *steps, int count, enum db_outcom
         return RC_UNAVAILABLE;
     }
     db_meter_set(&db->meter, DB_METER_ACTIVE);
-    bool plain = count == 1 && steps[0].stmt->prepared_on == db->generation;
+    bool plain = count == 1 && !must_prepare(db, steps[0].stmt);
     bool sent = plain ? send_step(db, &steps[0]) : send_steps(db, steps, count);
     if (!sent) {
         disconnect(db);
@@ -341,11 +368,18 @@ static enum rc run_unmetered(struct db *db, enum db_kind kind, struct db_stmt *s
     return rc;
 }
 
+/* With the request's id, which every line of the log has. */
+static void tell_if_slow(const struct db *db, const struct db_stmt *stmt, int64_t began_ns) {
+    int64_t ms = (clock_mono_ns() - began_ns) / 1000000;
+    if (ms >= db->slow_ms) log_event(LOG_WARN, "sql_slow", LOG_CSTR("statement", stmt ? stmt->name : "guard"), LOG_I64("ms", ms));
+}
+
 static enum rc run(struct db *db, enum db_kind kind, struct db_stmt *stmt, const struct db_params *params, PGresult **result) {
     int64_t began_ns = clock_mono_ns();
     enum rc rc = run_unmetered(db, kind, stmt, params, result);
     meter(db);
     if (stmt) db_meter_statement(stmt, began_ns);
+    if (db->slow_ms > 0) tell_if_slow(db, stmt, began_ns);
     return rc;
 }
 

@@ -44,9 +44,25 @@ void dbp_i64_array(struct db_params *p, struct arena *a, const int64_t *items, s
 
 struct db;
 
+/* The name of this process' connections, "mopl NAME" as pg_stat_activity.application_name; borrowed for good. Unless set it is the
+ * program's. Before the first connection. */
+void db_name_process(const char *name);
+
 /* Opens lazily: the first call connects. `url` is a libpq URL or keyword string. statement_timeout_ms 0: none. */
 struct db *db_new(const char *url, int64_t statement_timeout_ms);
 void db_free(struct db *db);
+/* A call that takes `ms` or longer is logged as sql_slow by the name of its statement; 0 (at first): none. */
+void db_log_slow(struct db *db, int64_t ms);
+/* Whom statements are sent for. While it is set each goes as text, with its name and these in a comment ahead, so
+ * that pg_stat_activity, PostgreSQL's log and auto_explain show whose it is; it is parsed and planned each time, so this is for
+ * looking into troubles (MOPL_SQL_COMMENTS). Else statements are prepared, and the comment names the statement alone. Texts are
+ * borrowed until changed; an absent `request_id` ends it. */
+struct db_origin {
+    struct str request_id;
+    const char *method;
+    const char *route; /* its pattern */
+};
+void db_set_origin(struct db *db, struct db_origin origin);
 /* RC_OK if a trivial round trip works now. */
 MUST_CHECK enum rc db_ping(struct db *db);
 

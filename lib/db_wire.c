@@ -7,6 +7,12 @@
 #include "buf.h"
 #include "log.h"
 
+static const char *process_name;
+
+void db_name_process(const char *name) {
+    process_name = name;
+}
+
 /* Connection */
 
 static void ignore_notice(void *context, const PGresult *notice) {
@@ -37,7 +43,7 @@ PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
     buf_init(&options);
     startup_options(url, statement_timeout_ms, &options);
     char name[64];
-    snprintf(name, sizeof name, "mopl %s", program_invocation_short_name);
+    snprintf(name, sizeof name, "mopl %s", process_name ? process_name : program_invocation_short_name);
     const char *const keys[] = {"dbname",
                                 "options",
                                 "application_name",
@@ -53,6 +59,34 @@ PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
     buf_fini(&options);
     if (conn) PQsetNoticeReceiver(conn, ignore_notice, NULL);
     return conn;
+}
+
+/* Statements */
+
+/* A value that can end neither its quotes nor the comment, whoever it comes from. */
+static void add_value(struct buf *out, const char *name, struct str value) {
+    static const char PLAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ._/{}+-";
+    buf_addf(out, "%s='", name);
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        buf_add_char(out, c && strchr(PLAIN, c) ? c : '_');
+    }
+    buf_add_char(out, '\'');
+}
+
+const char *db_wire_text(struct buf *out, const struct db_stmt *stmt, const struct db_origin *origin) {
+    out->len = 0;
+    buf_add(out, STR("/*"));
+    add_value(out, "statement", str_of(stmt->name));
+    if (origin->request_id.ptr) {
+        add_value(out, ",request_id", origin->request_id);
+        add_value(out, ",method", str_of(origin->method));
+        add_value(out, ",route", str_of(origin->route));
+    }
+    buf_add(out, STR("*/ "));
+    buf_add(out, str_of(stmt->sql));
+    buf_add_char(out, '\0');
+    return out->ptr;
 }
 
 /* Answers */

@@ -2,6 +2,7 @@
 #ifndef MOPL_DB_WIRE_H
 #define MOPL_DB_WIRE_H
 
+#include "buf.h"
 #include "db.h"
 
 /* What became of a statement, beside its rc. */
@@ -17,6 +18,9 @@ enum { DB_CONSTRAINT_BYTES = 64, DB_ANSWER_SLACK_MS = 2000 /* beyond statement_t
 /* A connection with MOPL's settings, by libpq's PQconnectdbParams or PQconnectStartParams. The caller's; may be bad, or NULL. */
 PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
                         PGconn *(*connect)(const char *const *keys, const char *const *values, int expand));
+/* The text of a statement with its comment ahead, as db_set_origin says: there it survives where texts are cut. Written to the
+ * emptied `out`, NUL-terminated, and returned. */
+const char *db_wire_text(struct buf *out, const struct db_stmt *stmt, const struct db_origin *origin);
 /* Reads the error of a result: the rc as db_exec gives it; `*outcome` is set unless it is TRIP_DONE. Faults that are ours are
  * logged by statement and SQLSTATE. */
 enum rc db_wire_error(const PGresult *result, const char *stmt, char constraint[DB_CONSTRAINT_BYTES], enum db_outcome *outcome);

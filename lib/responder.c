@@ -154,6 +154,7 @@ static int run(const struct conf *conf) {
     s.app.sessions = open_sessions(&s.arena, conf);
     s.app.storage = storage_open_conf(conf);
     s.app.db = db_new(conf->database_url, conf->statement_timeout_ms);
+    db_log_slow(s.app.db, conf->slow_statement_ms);
     s.app.redis = redis_new(conf->redis_url);
     s.app.elastic = elastic_new(conf);
     arena_reset(&s.arena);

@@ -292,9 +292,12 @@ void router_handle(struct req *r, const struct route_table *table, struct body_s
     prepare(r);
     log_request_id(r->id);
     r->route = find_route(r, table, &m);
+    bool shown = r->route && r->app->conf->sql_comments;
+    if (shown) db_set_origin(r->app->db, (struct db_origin){r->id, http_method_name(r->method), r->route->pattern});
     enum rc rc = r->route ? check_and_run(r, r->route, &m, body) : answer_without_route(r, table);
     finish(r, r->route, settle_guard(r, rc));
     log_request_id((struct str){0});
+    if (shown) db_set_origin(r->app->db, (struct db_origin){0});
 }
 
 void router_print(const struct route_table *table, FILE *out) {

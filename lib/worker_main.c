@@ -29,6 +29,7 @@ static int with_conf(bool only_check) {
         version_show();
     }
     struct worker_context w = {.conf = &conf, .db = db_new(conf.database_url, conf.statement_timeout_ms)};
+    db_log_slow(w.db, conf.slow_statement_ms);
     arena_init(&w.arena);
     int status = only_check ? check_sql(w.db) : worker.run(&w);
     arena_fini(&w.arena);

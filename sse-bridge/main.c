@@ -60,6 +60,7 @@ static int run(const struct conf *conf, int number) {
     char name[32];
     (void)snprintf(name, sizeof name, "sse_bridge-%d", number);
     log_init(name, log_level_of(conf->log_level));
+    db_name_process(name);
     signal(SIGPIPE, SIG_IGN);
     raise_limit();
     metrics_open(conf->data_dir, "sse_bridge", false);

@@ -57,6 +57,7 @@ struct pg_link {
     int64_t pause_ms;
     struct call_list queue;
     struct pg_call *current;
+    int64_t sent_ms;                 /* when `current` was */
     PGresult *result;                /* of the command under way, so far */
     const struct db_stmt **prepared; /* on this connection */
     size_t prepared_count;
@@ -68,8 +69,9 @@ struct pg {
     const struct pg_listener *listener; /* NULL: none */
     struct call_list refused;
     ev_timer refuse;
-    size_t waiting; /* calls whose `done` is to come */
-    bool away;      /* logged as away */
+    size_t waiting;  /* calls whose `done` is to come */
+    bool away;       /* logged as away */
+    struct buf text; /* of a statement that is being prepared */
     int link_count;
     struct pg_link links[];
 };
@@ -324,7 +326,10 @@ static void note_prepared(struct pg_link *l, const struct db_stmt *stmt) {
 static bool send_current(struct pg_link *l) {
     static const int formats[DB_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     const struct pg_call *c = l->current;
-    if (l->state == LINK_PREPARING) return PQsendPrepare(l->conn, c->stmt->name, c->stmt->sql, 0, NULL) == 1;
+    if (l->state == LINK_PREPARING) {
+        static const struct db_origin none;
+        return PQsendPrepare(l->conn, c->stmt->name, db_wire_text(&l->pg->text, c->stmt, &none), 0, NULL) == 1;
+    }
     return PQsendQueryPrepared(l->conn, c->stmt->name, c->count, c->values, c->lengths, formats, 1) == 1;
 }
 
@@ -340,12 +345,20 @@ static void start_current(struct pg_link *l) {
 
 static void run_next(struct pg_link *l) {
     l->current = take_first(&l->queue);
+    l->sent_ms = clock_mono_ms();
     if (l->current) start_current(l);
+}
+
+static void tell_if_slow(const struct pg_link *l) {
+    int64_t limit_ms = l->pg->bridge->conf->slow_statement_ms, ms = clock_mono_ms() - l->sent_ms;
+    if (limit_ms > 0 && ms >= limit_ms)
+        log_event(LOG_WARN, "sql_slow", LOG_CSTR("statement", l->current->stmt->name), LOG_I64("ms", ms));
 }
 
 static void finish_current(struct pg_link *l, enum rc rc, PGresult *result, const char *constraint) {
     struct pg_call *c = l->current;
     struct db_rows rows;
+    tell_if_slow(l);
     l->current = NULL;
     l->state = LINK_READY;
     limit(l, 0);
@@ -435,6 +448,7 @@ struct pg *pg_new(struct bridge *b, int connections) {
     struct pg *pg = mem_zalloc(sizeof *pg + (size_t)connections * sizeof *pg->links);
     pg->bridge = b;
     pg->link_count = connections;
+    buf_init(&pg->text);
     ev_timer_init(&pg->refuse, on_refuse, 0., 0.);
     pg->refuse.data = pg;
     for (int i = 0; i < connections; i++) {
@@ -473,6 +487,7 @@ void pg_free(struct pg *pg) {
         drop_calls(&l->queue);
         free(l->prepared);
     }
+    buf_fini(&pg->text);
     free(pg);
 }
 

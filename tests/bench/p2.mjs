@@ -25,7 +25,7 @@ async function sql(query) {
 
 // The session's check is one statement a second, sent together with the first one of a request; it is not counted.
 const CALLS = `SELECT coalesce(sum(calls), 0) FROM pg_stat_statements
-               WHERE query !~ 'pg_stat_statements|pg_current_snapshot' AND query !~ '^SELECT (1|\\$\\d+) FROM sessions s WHERE s.id = '`;
+               WHERE query !~ 'pg_stat_statements|pg_current_snapshot' AND query !~ '^(/[*][^*]*[*]/ )?SELECT (1|\\$\\d+) FROM sessions s WHERE s.id = '`;
 const NEXT_TRANSACTION = 'SELECT pg_snapshot_xmax(pg_current_snapshot())';
 
 const measured = new Set();

@@ -52,8 +52,6 @@ enum {
 
 enum { FILE_MAX_BYTES = 64 * 1024, SHOWN_MAX_CHARACTERS = 80, SOCKET_PATH_MAX_BYTES = 107, KEY_MIN_BYTES = 32 };
 
-static const char file_name[] = "settings.env";
-
 /* Where a value came from, as errors say it. */
 static const char from_environment[] = "from the environment";
 static const char from_file[] = "from settings.env";
@@ -102,12 +100,12 @@ static void fail(struct loader *l, size_t at, struct str shown, const char *comp
 
 static void fail_file(struct loader *l, const char *complaint) {
     l->failed = true;
-    fprintf(l->errors, "%s/%s: %s\n", l->conf.data_dir, file_name, complaint);
+    fprintf(l->errors, "%s: %s\n", l->conf.settings_file, complaint);
 }
 
 static void fail_line(struct loader *l, size_t line, const char *complaint) {
     l->failed = true;
-    fprintf(l->errors, "%s/%s: line %zu: %s\n", l->conf.data_dir, file_name, line, complaint);
+    fprintf(l->errors, "%s: line %zu: %s\n", l->conf.settings_file, line, complaint);
 }
 
 /* Sources */
@@ -170,6 +168,11 @@ static bool unquote(struct loader *l, struct str raw, struct str *value) {
     return true;
 }
 
+/* Needed to find the file. */
+static bool is_early(size_t at) {
+    return at == AT_data_dir || at == AT_settings_file;
+}
+
 static void read_line(struct loader *l, struct str line, size_t number, bool seen[SETTING_COUNT]) {
     line = str_trim(line);
     if (line.len == 0 || line.ptr[0] == '#') return;
@@ -181,8 +184,8 @@ static void read_line(struct loader *l, struct str line, size_t number, bool see
         fail_line(l, number, "is not of the form NAME=value");
     } else if (at == SETTING_COUNT) {
         fail_line(l, number, "names no setting; `mopl config` lists them all");
-    } else if (at == AT_data_dir) {
-        fail_line(l, number, "MOPL_DATA tells where this file is, so it cannot be set in it");
+    } else if (is_early(at)) {
+        fail_line(l, number, arena_printf(&l->arena, "%s tells where this file is, so it cannot be set in it", settings[at].name));
     } else if (seen[at]) {
         fail_line(l, number, arena_printf(&l->arena, "%s is set a second time", settings[at].name));
     } else if (!unquote(l, str_trim(rest), &value)) {
@@ -228,8 +231,7 @@ static bool read_private_file(struct loader *l, int fd, struct str *content) {
 
 /* A file that is not there yet is in order: the first start writes it. */
 static void read_file(struct loader *l) {
-    const char *path = arena_printf(&l->arena, "%s/%s", l->conf.data_dir, file_name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(l->conf.settings_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         if (errno != ENOENT) fail_file(l, strerror(errno));
         return;
@@ -306,13 +308,13 @@ static const char *absolute_path(struct arena *a, const char *path) {
     return absolute;
 }
 
-/* Folder names go into addresses (libpq splits at commas, ours at question marks) and into the front server's configuration. */
-static void set_folder(struct loader *l, size_t at) {
+/* Names of folders and files go into addresses (libpq splits at commas, ours at question marks) and into the front server's configuration. */
+static void set_path(struct loader *l, size_t at) {
     const char **field = text_field(&l->conf, at);
     if (**field == '\0') return;
     *field = absolute_path(&l->arena, *field);
     if (!is_clean_text(str_of(*field))) fail(l, at, (struct str){0}, "has control characters or is not UTF-8 as an absolute path");
-    if (strpbrk(*field, "\"'\\,?$`")) fail(l, at, str_of(*field), "must be a folder without any of \" ' \\ , ? $ ` in its name");
+    if (strpbrk(*field, "\"'\\,?$`")) fail(l, at, str_of(*field), "must be a path without any of \" ' \\ , ? $ ` in its name");
 }
 
 static void check_data_dir(struct loader *l) {
@@ -331,6 +333,15 @@ static void check(struct loader *l, size_t at, bool holds, const char *complaint
 static void check_key(struct loader *l, size_t at) {
     size_t bytes = strlen(text_of(&l->conf, at));
     check(l, at, bytes == 0 || bytes >= KEY_MIN_BYTES, "must have 32 bytes or more");
+}
+
+/* What belongs to a certificate needs the certificate. */
+static void check_tls(struct loader *l) {
+    const struct conf *c = &l->conf;
+    bool tls = *c->tls_certificate != '\0';
+    check(l, AT_tls_certificate, tls || (!*c->tls_key && c->redirect_port == 0), "must be set, as other settings of TLS are");
+    if (c->redirect_port != c->port || c->redirect_port == 0) return;
+    fail(l, AT_redirect_port, str_of(arena_printf(&l->arena, "%lld", (long long)c->port)), "must be another port than MOPL_PORT");
 }
 
 /* A bucket needs its keys, and what belongs to a bucket needs the bucket. */
@@ -411,6 +422,7 @@ static void check_texts(struct loader *l) {
     check_key(l, AT_jwt_key);
     check_key(l, AT_jwt_key_previous);
     check_accounts(l);
+    check_tls(l);
     check_s3(l);
     check_batch(l);
 }
@@ -425,10 +437,13 @@ static void derive(struct loader *l) {
     c->private_redis = *c->redis_url == '\0';
     if (c->private_redis) c->redis_url = arena_printf(&l->arena, "unix:%s/run/redis.sock", c->data_dir);
     if (*c->s3_bucket && !*c->s3_endpoint) c->s3_endpoint = arena_printf(&l->arena, "https://s3.%s.amazonaws.com", c->s3_region);
+    if (*c->tls_certificate) c->secure_cookies = true;
+    if (*c->tls_certificate && !*c->tls_key) c->tls_key = c->tls_certificate;
     if (*c->public_url) return;
     const char *host = c->listen_address;
     if (conf_is_ipv6(host)) host = arena_printf(&l->arena, "[%s]", host);
-    c->public_url = arena_printf(&l->arena, "http://%s:%lld", host, (long long)c->port);
+    const char *scheme = *c->tls_certificate ? "https" : "http";
+    c->public_url = arena_printf(&l->arena, "%s://%s:%lld", scheme, host, (long long)c->port);
 }
 
 /* Texts move from the arena into one block that the settings own. */
@@ -455,14 +470,19 @@ enum rc conf_load(struct conf *c, FILE *errors) {
     arena_init(&l.arena);
     for (size_t at = 0; at < SETTING_COUNT; at++) l.sources[at] = from_default;
     read_environment(&l);
-    set_field(&l, AT_data_dir); /* first, as it tells where the file is */
-    set_folder(&l, AT_data_dir);
+    set_field(&l, AT_data_dir);
+    set_field(&l, AT_settings_file);
+    set_path(&l, AT_data_dir);
+    set_path(&l, AT_settings_file);
     check_data_dir(&l);
+    if (!*l.conf.settings_file) l.conf.settings_file = arena_printf(&l.arena, "%s/settings.env", l.conf.data_dir);
     if (!l.failed) read_file(&l);
     for (size_t at = 0; at < SETTING_COUNT; at++) {
-        if (at != AT_data_dir) set_field(&l, at);
+        if (!is_early(at)) set_field(&l, at);
     }
-    set_folder(&l, AT_web_root);
+    set_path(&l, AT_web_root);
+    set_path(&l, AT_tls_certificate);
+    set_path(&l, AT_tls_key);
     check_texts(&l);
     if (l.failed) goto out;
     derive(&l);

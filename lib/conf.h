@@ -1,5 +1,5 @@
 /* Settings: one table (name, type, default, range, secret, help). A value comes from the environment, else from
- * $MOPL_DATA/settings.env (0600, written at first start with generated secrets), else from the default. */
+ * MOPL_SETTINGS, $MOPL_DATA/settings.env if unset (0600, written at first start with generated secrets), else from the default. */
 #ifndef MOPL_CONF_H
 #define MOPL_CONF_H
 
@@ -25,8 +25,8 @@ struct conf {
 };
 
 /* Reads and checks everything; every error is reported on `errors` (one line each, naming the setting) before RC_BAD_INPUT
- * is returned. An empty value counts as unset. Filled in when unset: database_url and redis_url of the private servers under
- * data_dir, public_url. jwt_key may be "" (tools do without it). MOPL_ names of the environment that are no settings are only
+ * is returned. An empty value counts as unset. Filled in when unset: settings_file, database_url and redis_url of the private servers under
+ * data_dir, tls_key, public_url; with a certificate secure_cookies is true. jwt_key may be "" (tools do without it). MOPL_ names of the environment that are no settings are only
  * warned of. On an error `c` is left alone. */
 MUST_CHECK enum rc conf_load(struct conf *c, FILE *errors);
 void conf_fini(struct conf *c);

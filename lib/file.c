@@ -81,6 +81,11 @@ out:
     return rc;
 }
 
+/* Not access(): it leaves out the capability by which services reach a project below a closed folder. */
+static bool is_there(const char *path) {
+    return faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0;
+}
+
 enum rc file_of_project(struct arena *a, const char *relative, const char **out) {
     char program[4096];
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -88,12 +93,10 @@ enum rc file_of_project(struct arena *a, const char *relative, const char **out)
     struct str folder = str_from(program, (size_t)len);
     while (folder.len > 0) {
         while (folder.len > 0 && folder.ptr[folder.len - 1] != '/') folder.len--;
-        const char *path = arena_printf(a, "%.*s%s", (int)folder.len, folder.ptr, relative);
-        /* Not access(): it leaves out the capability by which services reach a project below a closed folder. */
-        if (faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0) {
-            *out = path;
-            return RC_OK;
-        }
+        *out = arena_printf(a, "%.*s%s", (int)folder.len, folder.ptr, relative);
+        if (is_there(*out)) return RC_OK;
+        *out = arena_printf(a, "%.*sshare/mopl/%s", (int)folder.len, folder.ptr, relative);
+        if (is_there(*out)) return RC_OK;
         if (folder.len > 0) folder.len--;
     }
     return RC_NOT_FOUND;

@@ -16,7 +16,7 @@ MUST_CHECK enum rc file_put(int folder, const char *name, mode_t mode, struct st
  * set. */
 MUST_CHECK enum rc file_read(struct arena *a, const char *path, size_t max_bytes, struct str *out);
 /* Path of what the project carries (e.g. "sql/migrations"): `relative` below the running program's folder or the nearest of its
- * parents that has it; in the arena. RC_NOT_FOUND if none has. */
+ * parents that has it, itself or, as it is installed, in share/mopl; in the arena. RC_NOT_FOUND if none has. */
 MUST_CHECK enum rc file_of_project(struct arena *a, const char *relative, const char **out);
 
 #endif

@@ -14,18 +14,20 @@ check_bridges() {
     die "MOPL_BRIDGES: more than one bridge needs Kafka: set MOPL_KAFKA_BROKERS, or start with mopl up --kafka" 2
 }
 
+note_bridges() { echo "$MOPL_BRIDGES" | "${as_service[@]}" tee "$run/bridges" >/dev/null; }
+
 start_bridges() {
   local name
-  echo "$MOPL_BRIDGES" | "${as_service[@]}" tee "$run/bridges" >/dev/null
+  note_bridges
   while read -r name; do start_bridge "$name" "${name#*-}"; done < <(bridge_names)
 }
 
-# spawn-fcgi makes the socket for the front server, `--hold` the one for direct connections; multiwatch holds both, whatever becomes
+# The socket for the front server is descriptor 0; `--hold` makes the one for direct connections; multiwatch holds both, whatever becomes
 # of the bridge's processes.
 start_bridge() {  # NAME NUMBER
   running "$1" && return
-  [ ! -e "$run/$1.sock" ] || end_strays "$1" "sse-bridge $2"
-  launch "$1" spawn-fcgi -n -s "$run/$1.sock" -b 4096 -M 0600 -- "$bin/sse-bridge" "$2" --hold \
+  hold_socket "$1" "sse-bridge $2"
+  launch "$1" "${holder[@]}" "$bin/sse-bridge" "$2" --hold \
     "$(type -P multiwatch)" -f 2 -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/sse-bridge" "$2"
 }
 

@@ -2,9 +2,12 @@
 # Installs the Debian packages that MOPL needs, only those that are missing.
 # usage: scripts/install.sh run|test|bench|kafka|search|monitoring   run: build and serve it; test: also what its tests and checks use;
 #        bench: also what its benchmarks use; kafka, search: a private broker or search engine; monitoring: Prometheus and its exporters
+# Of an installed MOPL it only tells what is missing (exit status 1).
 # Runs as root or by sudo. The packages' own daemons are neither started nor enabled: MOPL starts private ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+project=$PWD
+. scripts/paths.sh
 
 run_packages=(
   gcc libc6-dev make                                                                           # build
@@ -54,6 +57,10 @@ missing() {  # the wanted packages that are not installed
 }
 
 mapfile -t need < <(missing)
+if [ -n "$is_installed" ]; then
+  [ "${#need[@]}" -eq 0 ] || { echo "mopl: packages are missing: apt install ${need[*]}" >&2; exit 1; }
+  exit 0
+fi
 root() { "$@"; }
 if [ "$(id -u)" -ne 0 ]; then
   root() { sudo -n true 2>/dev/null || echo "MOPL: sudo may ask for your password to install packages." >&2; sudo "$@"; }

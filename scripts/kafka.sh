@@ -6,7 +6,8 @@
 # Environment: KAFKA_HEAP (256m)
 set -euo pipefail
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
-jars=$project/build/vendor/kafka
+. "$project/scripts/paths.sh"
+jars=$vendor/kafka
 
 usage() { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
 

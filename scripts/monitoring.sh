@@ -52,7 +52,7 @@ adopt_monitoring() {
   [ -n "$MOPL_METRICS_LISTEN" ] || lines+=("MOPL_METRICS_LISTEN=127.0.0.1:$(monitoring_port metrics)")
   [ -n "${PUSH_GATE_WAY_URL-none}" ] || lines+=("PUSH_GATE_WAY_URL=http://127.0.0.1:$(monitoring_port pushgateway)")
   [ "${#lines[@]}" -gt 0 ] || return 0
-  printf '%s\n' "${lines[@]}" | "${as_service[@]}" sh -c 'umask 077; cat >>"$1"' _ "$MOPL_DATA/settings.env"
+  printf '%s\n' "${lines[@]}" | "${as_service[@]}" sh -c 'umask 077; cat >>"$1"' _ "$MOPL_SETTINGS"
   load_settings
   running lighttpd && restart_service lighttpd "$pid"
 }

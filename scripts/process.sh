@@ -32,15 +32,16 @@ restarts_of() {  # NAME
     "$MOPL_DATA/logs/$1.log"
 }
 
-# Starts a service on its own, with its log and its pid file, which is there before the program is.
+# Starts a service on its own, with its log and its pid file, which is there before the program is; or becomes it (mopl run).
 launch() {  # NAME COMMAND...
   local name=$1
   shift
   rm -f "$run/$name.pid"
   mark_log "$name" start
-  "${as_service[@]}" setsid sh -c '
-    umask 077; exec >>"$2" 2>&1 </dev/null; echo $$ >"$1"; shift 2; exec "$@"
-  ' _ "$run/$name.pid" "$MOPL_DATA/logs/$name.log" "$@" {lock_fd}>&- 2>/dev/null &
+  local become=(sh -c 'umask 077; exec >>"$2" 2>&1; echo $$ >"$1"; shift 2; exec "$@"' _ "$run/$name.pid" "$MOPL_DATA/logs/$name.log" "$@")
+  if [ -n "$handed" ]; then exec "${as_service[@]}" "${become[@]}" <&"$handed" {handed}<&-; fi
+  if [ -n "$foreground" ]; then exec "${as_service[@]}" "${become[@]}" </dev/null; fi
+  "${as_service[@]}" setsid "${become[@]}" </dev/null {lock_fd}>&- 2>/dev/null &
   await 5 [ -s "$run/$name.pid" ] || die "$name could not be started"
 }
 

@@ -6,7 +6,8 @@
 # Environment: S3_ACCESS_KEY, S3_SECRET_KEY (test-access, test-secret), S3_HEAP (192m)
 set -euo pipefail
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
-jars=$project/build/vendor/s3
+. "$project/scripts/paths.sh"
+jars=$vendor/s3
 
 usage() { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
 

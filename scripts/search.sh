@@ -8,7 +8,8 @@
 set -euo pipefail
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
 sources=$project/scripts/search
-programs=$project/build/vendor/search
+. "$project/scripts/paths.sh"
+programs=$vendor/search
 
 usage() { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
 

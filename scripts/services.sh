@@ -20,7 +20,7 @@ worker_names() {
   done
 }
 
-is_worker() { [ -e "$project/workers/$1.c" ]; }  # NAME
+is_worker() { [[ " $worker_programs" == *" $1 "* ]]; }  # NAME
 
 expected_services() {
   local name
@@ -33,6 +33,12 @@ expected_services() {
   bridge_names
   echo lighttpd
   for name in "${monitoring_services[@]}"; do [ ! -e "$run/$name.pid" ] || echo "$name"; done
+}
+
+# Schema and first administrator. The password is in settings.env or in the environment; it is not shown on a command line.
+prepare_database() {
+  step migrate "$bin/mopl-migrate" --dir "$project/sql/migrations"
+  MOPL_ADMIN_PASSWORD=$MOPL_ADMIN_PASSWORD step admin "$bin/mopl-admin" create-admin --if-none "$MOPL_ADMIN_EMAIL"
 }
 
 # PostgreSQL and Redis, unless their addresses are set, and Kafka if there is a private one; all start at the same time.
@@ -90,7 +96,8 @@ start_redis() {
   running redis && return
   rm -f "$run/redis.sock"
   launch redis redis-server --port 0 --unixsocket "$run/redis.sock" --unixsocketperm 700 --dir "$run/redis" --save "" \
-    --appendonly no --maxmemory 64mb --maxmemory-policy volatile-ttl --daemonize no
+    --appendonly no --maxmemory 64mb --maxmemory-policy volatile-ttl --daemonize no \
+    --supervised auto
 }
 
 redis_settled() { running redis && [ -S "$run/redis.sock" ]; }
@@ -102,13 +109,13 @@ adopt() {  # SERVICE SETTING SCHEME
   local port
   [ -z "${!2}" ] || die "$2 is set already" 2
   ! running outbox_relay || die "it runs without $1: end it first (mopl down)"
-  "$project/scripts/install.sh" "$1"
+  "$project/scripts/install.sh" "$1" || exit
   "$project/scripts/$1.sh" install || die "the programs of $1 could not be fetched"
   until port=$((20000 + RANDOM % 12000)) && port_is_free "$port" && port_is_free $((port + 1)); do :; done
   "${as_service[@]}" sh -c '
     umask 077
     mkdir -p "$1" && echo "$4" >"$1/port" && echo "$2" >>"$3"
-  ' _ "$MOPL_DATA/$1" "$2=${3}127.0.0.1:$port" "$MOPL_DATA/settings.env" "$port"
+  ' _ "$MOPL_DATA/$1" "$2=${3}127.0.0.1:$port" "$MOPL_SETTINGS" "$port"
   load_settings
 }
 
@@ -160,13 +167,20 @@ fill_search() {
   running reindex || launch reindex "$bin/mopl-batch" reindex --if-missing
 }
 
-# spawn-fcgi makes the socket, which multiwatch holds and its workers share; a worker ends with its multiwatch, however that ends.
+# What makes a service's socket and hands it down as descriptor 0: spawn-fcgi, unless it was handed to us.
+hold_socket() {  # NAME COMMAND; sets holder
+  holder=()
+  [ -z "$handed" ] || return 0
+  [ ! -e "$run/$1.sock" ] || end_strays "$1" "$2"
+  holder=(spawn-fcgi -n -s "$run/$1.sock" -b 4096 -M 0600 --)
+}
+
+# multiwatch holds the socket and its workers share it; a worker ends with its multiwatch, however that ends.
 # A worker that dies is replaced; the many retries count only those that die within a second of their start.
 start_responder() {  # NAME
   running "$1" && return
-  [ ! -e "$run/$1.sock" ] || end_strays "$1" "$1"
-  launch "$1" spawn-fcgi -n -s "$run/$1.sock" -b 4096 -M 0600 -- \
-    "$(type -P multiwatch)" -f "$(workers_of "$1")" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
+  hold_socket "$1" "$1"
+  launch "$1" "${holder[@]}" "$(type -P multiwatch)" -f "$(workers_of "$1")" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
 }
 
 # Nobody but monitoring asks for metrics.
@@ -193,6 +207,11 @@ end_strays() {  # NAME COMMAND
   rm -f "$run/$1.sock"
 }
 
+start_lighttpd() {
+  write_front_configuration
+  launch lighttpd lighttpd -D -f "$run/lighttpd.conf"
+}
+
 # Responders and the front server, until the API answers.
 start_front() {  # RESPONDERS
   local name
@@ -200,8 +219,7 @@ start_front() {  # RESPONDERS
   if running lighttpd; then
     grep -qx "var.port = $MOPL_PORT" "$run/lighttpd.conf" || die "it runs on another MOPL_PORT: end it first (mopl down)"
   else
-    write_front_configuration
-    launch lighttpd lighttpd -D -f "$run/lighttpd.conf"
+    start_lighttpd
   fi
   await 30 front_settled "$@" && running lighttpd && return
   for name in "$@" lighttpd $(bridge_names); do running "$name" && answers "$name" || show_log "$name"; done
@@ -286,7 +304,8 @@ write_front_configuration() {
   cat <<EOT | "${as_service[@]}" tee "$run/lighttpd.conf" >/dev/null
 # Written by mopl.
 var.conf = "$project/lighttpd"
-var.project = "$project"
+var.docs = "$project/docs"
+var.viewer = "$viewer"
 var.data = "$MOPL_DATA"
 var.web_root = "$web_root"
 var.listen = "${MOPL_LISTEN}"
@@ -337,6 +356,7 @@ write_error_pages() {
 # Nothing is refused: multiwatch holds the socket while its workers are replaced one by one, and lighttpd hands its own over.
 restart_service() {  # NAME PID
   local child
+  case "$1" in postgres | redis) leave_to_systemd "restart mopl-$1" ;; esac
   case "$1" in
     postgres) stop postgres INT 60; start_stores ;;
     redis) stop redis TERM 10; start_stores ;;

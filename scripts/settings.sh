@@ -1,11 +1,16 @@
 # Sourced by mopl: where the programs and data are, the settings, and as whom services run.
 # shellcheck shell=bash
 
-bin=$(realpath -m "${MOPL_BIN:-$project/build/release/bin}")
+bin=$(realpath -m "${MOPL_BIN:-$programs}")
 export -n MOPL_BIN
-# The default folder belongs to the project, wherever mopl is called from. Other relative names are the caller's.
-export MOPL_DATA=${MOPL_DATA:-$project/var}
+# The default folder belongs to the project, wherever mopl is called from. Other relative names are the caller's. The settings of an
+# installed MOPL's own instance are where settings are looked for.
+export MOPL_DATA=${MOPL_DATA:-$default_data}
 MOPL_DATA=$(realpath -ms "$MOPL_DATA")
+if [ "$MOPL_DATA" = "$default_data" ] && [ "$default_settings" != "$MOPL_DATA/settings.env" ]; then
+  export MOPL_SETTINGS=${MOPL_SETTINGS:-$default_settings}
+fi
+[ -z "${MOPL_SETTINGS:-}" ] || MOPL_SETTINGS=$(realpath -ms "$MOPL_SETTINGS")
 run=$MOPL_DATA/run
 first_start=
 
@@ -99,9 +104,9 @@ generated() { openssl rand -base64 "$1" | tr -d '\n=' | tr '+/' '-_'; }
 
 # At first start writes settings.env with a key and a password, unless they are given; reads the settings again then.
 first_secrets() {
-  local file=$MOPL_DATA/settings.env
+  local file=$MOPL_SETTINGS
   [ -e "$file" ] && [ -n "$MOPL_JWT_KEY" ] && [ -n "$MOPL_ADMIN_PASSWORD" ] && return
-  [ -e "$file" ] || first_start=yes
+  [ -e "$file" ] && [ -n "$MOPL_ADMIN_PASSWORD" ] || first_start=yes
   {
     if [ -e "$file" ]; then cat "$file"; else echo "# Settings of this instance: NAME=value a line, see \`mopl config\`. The environment goes first. Keep it private."; fi
     [ -n "$MOPL_JWT_KEY" ] || echo "MOPL_JWT_KEY=$(generated 48)"

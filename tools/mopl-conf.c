@@ -12,7 +12,7 @@ static const char usage[] = "usage: mopl-conf --print | --export | --check | --v
                             "  --export  NAME='value' lines for a shell, secrets included\n"
                             "  --check   report what is wrong, print nothing else\n"
                             "  --help    this text\n"
-                            "Values come from the environment, else from $MOPL_DATA/settings.env, else they are defaults.\n"
+                            "Values come from the environment, else from MOPL_SETTINGS ($MOPL_DATA/settings.env), else they are defaults.\n"
                             "Exit status: 0 all is well, 1 bad settings, 2 bad usage.\n";
 
 int main(int argc, char **argv) {

@@ -144,6 +144,7 @@ Test(conf, bad_lines_of_the_file_are_named_by_number) {
         {"=80\n", "line 1: names no setting"},
         {"export MOPL_PORT=80\n", "line 1: names no setting"},
         {"MOPL_DATA=/tmp\n", "line 1: MOPL_DATA"},
+        {"MOPL_SETTINGS=/tmp\n", "line 1: MOPL_SETTINGS tells where this file is"},
         {"MOPL_PORT=80\n#\nMOPL_PORT=81\n", "line 3: MOPL_PORT is set a second time"},
         {"MOPL_MAIL_FROM='a@b\n", "line 1: MOPL_MAIL_FROM: the quotes"},
         {"MOPL_MAIL_FROM='\n", "line 1: MOPL_MAIL_FROM: the quotes"},
@@ -249,7 +250,9 @@ Test(conf, texts_that_cannot_serve) {
         {"MOPL_ADMIN_EMAIL", "a@b@c", "must be a mail address"},
         {"MOPL_ADMIN_EMAIL", "a b@c", "must be a mail address"},
         {"MOPL_MAIL_FROM", "nobody", "must hold a mail address"},
-        {"MOPL_WEB_ROOT", "/srv/\"x", "must be a folder"},
+        {"MOPL_WEB_ROOT", "/srv/\"x", "must be a path"},
+        {"MOPL_SETTINGS", "/srv/$x", "must be a path"},
+        {"MOPL_TLS_CERTIFICATE", "/srv/\"x", "must be a path"},
         {"MOPL_MAIL_FROM", "a@b.c\r\nBcc: d@e.f", "control characters"},
         {"MOPL_MAIL_FROM", "a@b.c\xff", "not UTF-8"},
         {"MOPL_MAIL_FROM", "a@b.c\x7f", "control characters"},
@@ -278,6 +281,35 @@ Test(conf, texts_that_serve) {
     cr_assert_eq(setenv("MOPL_LISTEN", "localhost", 1), 0);
     expect_ok();
     cr_assert_str_eq(conf.public_url, "https://mopl.example");
+}
+
+Test(conf, the_file_of_settings_may_be_elsewhere) {
+    write_file("MOPL_PORT=81\n");
+    expect_ok();
+    cr_assert_str_eq(conf.settings_file, path_of_file());
+    cr_assert_eq(setenv("MOPL_SETTINGS", path_of_file(), 1), 0);
+    cr_assert_eq(setenv("MOPL_DATA", "/srv/other", 1), 0);
+    expect_ok();
+    cr_assert_eq(conf.port, 81);
+    cr_assert_eq(setenv("MOPL_SETTINGS", "/srv/other/none.env", 1), 0);
+    expect_ok();
+    cr_assert_eq(conf.port, 8080);
+}
+
+Test(conf, a_certificate_means_tls_everywhere) {
+    cr_assert_eq(setenv("MOPL_REDIRECT_PORT", "80", 1), 0);
+    expect_error("MOPL_TLS_CERTIFICATE: \"\" (the default) must be set, as other settings of TLS are");
+    cr_assert_eq(unsetenv("MOPL_REDIRECT_PORT"), 0);
+    cr_assert_eq(setenv("MOPL_TLS_CERTIFICATE", "/srv/a.pem", 1), 0);
+    expect_ok();
+    cr_assert(conf.secure_cookies);
+    cr_assert_str_eq(conf.tls_key, "/srv/a.pem");
+    cr_assert_str_eq(conf.public_url, "https://127.0.0.1:8080");
+    expect_bad("MOPL_REDIRECT_PORT", "8080", "must be another port than MOPL_PORT");
+    cr_assert_eq(setenv("MOPL_REDIRECT_PORT", "8081", 1), 0);
+    cr_assert_eq(setenv("MOPL_TLS_KEY", "/srv/b.pem", 1), 0);
+    expect_ok();
+    cr_assert_str_eq(conf.tls_key, "/srv/b.pem");
 }
 
 Test(conf, addresses_of_the_search_engine) {
@@ -383,8 +415,8 @@ Test(conf, a_data_folder_with_blanks_is_quoted_and_one_with_commas_refused) {
     expect_ok();
     cr_assert_str_eq(conf.database_url, "host='/srv/my files/run' port=5432 dbname=mopl user=mopl");
     cr_assert_str_eq(conf.redis_url, "unix:/srv/my files/run/redis.sock");
-    expect_bad("MOPL_DATA", "/srv/a,b", "must be a folder without any of");
-    expect_bad("MOPL_DATA", "/srv/a'b", "must be a folder without any of");
+    expect_bad("MOPL_DATA", "/srv/a,b", "must be a path without any of");
+    expect_bad("MOPL_DATA", "/srv/a'b", "must be a path without any of");
     expect_bad("MOPL_DATA", "/srv/a\nb", "control characters");
 }
 

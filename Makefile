@@ -221,8 +221,10 @@ bench: deps-bench ## measure (tests/bench), print the table and write it into do
 bench-events: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus
 	@B=$(B) tests/bench/events.sh
 
+include packaging/install.mk
+
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile packaging/install.mk
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

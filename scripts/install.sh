@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that MOPL needs, only those that are missing.
-# usage: scripts/install.sh run|test|bench|kafka|search|monitoring   run: build and serve it; test: also what its tests and checks use;
-#        bench: also what its benchmarks use; kafka, search: a private broker or search engine; monitoring: Prometheus and its exporters
+# usage: scripts/install.sh run|test|bench|package|kafka|search|monitoring   run: build and serve it; test: also what its tests and checks use;
+#        bench: also what its benchmarks use; package: make the Debian package; kafka, search: a private broker or search engine; monitoring: Prometheus and its exporters
 # Of an installed MOPL it only tells what is missing (exit status 1).
 # Runs as root or by sudo. The packages' own daemons are neither started nor enabled: MOPL starts private ones.
 set -euo pipefail
@@ -14,12 +14,13 @@ run_packages=(
   libfcgi-dev libpq-dev libhiredis-dev libjson-c-dev libjwt-dev libcurl4-openssl-dev libssl-dev libcrypt-dev
   libev-dev librdkafka-dev libexpat1-dev libunistring-dev
   postgresql-15 redis-server lighttpd lighttpd-mod-deflate spawn-fcgi multiwatch               # serve
-  ca-certificates curl openssl procps util-linux python3-pip                                   # control, viewer
+  ca-certificates curl openssl procps util-linux python3-pip lighttpd-mod-openssl              # control, viewer
 )
 test_packages=(
   libcriterion-dev clang clang-tidy clang-format cppcheck libclang-rt-14-dev shellcheck        # unit tests, analysis
   chromium jq wrk python3 git postgresql-contrib                                               # through the front server
 )
+package_packages=(debhelper dpkg-dev lintian systemd logrotate groff-base mandoc debootstrap)  # package, units, manual pages
 bench_packages=(nginx libnginx-mod-nchan)  # nchan, which the bridge is measured beside
 kafka_packages=(default-jre-headless maven)
 monitoring_packages=(
@@ -28,12 +29,14 @@ monitoring_packages=(
 )
 search_packages=(default-jdk-headless maven)
 
-usage() { sed -n '2,5s/^# //p' "$0"; }
+usage() { sed -n '2,6s/^# //p' "$0"; }
 case "${1:-}" in
   run) wanted=("${run_packages[@]}") ;;
   test)
-    wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${search_packages[@]}" "${monitoring_packages[@]}")
+    wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${search_packages[@]}" "${monitoring_packages[@]}"
+      "${package_packages[@]}")
     ;;
+  package) wanted=("${run_packages[@]}" "${package_packages[@]}") ;;
   bench)
     wanted=("${run_packages[@]}" "${test_packages[@]}" "${kafka_packages[@]}" "${search_packages[@]}" "${bench_packages[@]}")
     ;;

@@ -36,8 +36,8 @@ expected_services() {
 }
 
 # Schema and first administrator. The password is in settings.env or in the environment; it is not shown on a command line.
-prepare_database() {
-  step migrate "$bin/mopl-migrate" --dir "$project/sql/migrations"
+prepare_database() {  # [OPTIONS of mopl-migrate]
+  step migrate "$bin/mopl-migrate" --dir "$project/sql/migrations" "$@"
   MOPL_ADMIN_PASSWORD=$MOPL_ADMIN_PASSWORD step admin "$bin/mopl-admin" create-admin --if-none "$MOPL_ADMIN_EMAIL"
 }
 
@@ -211,6 +211,9 @@ start_lighttpd() {
   write_front_configuration
   launch lighttpd lighttpd -D -f "$run/lighttpd.conf"
 }
+
+# No line is lost: until it has a new one, the front server writes into the renamed log.
+reopen_access_log() { ! running lighttpd || kill -HUP "$pid"; }
 
 # Responders and the front server, until the API answers.
 start_front() {  # RESPONDERS

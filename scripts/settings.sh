@@ -65,7 +65,7 @@ choose_user() {
   [ "$EUID" -eq 0 ] || return 0
   service_user=mopl
   [ ! -d "$MOPL_DATA" ] || [ -O "$MOPL_DATA" ] || service_user=$(stat -c %U "$MOPL_DATA")
-  id -u "$service_user" >/dev/null 2>&1 || die "there is no user $service_user to run the services as: scripts/install.sh run makes it"
+  id -u "$service_user" >/dev/null 2>&1 || die "there is no user $service_user to run the services as: adduser --system --group --no-create-home mopl"
   local group capabilities=
   group=$(id -g "$service_user")
   as_service=(setpriv --reuid "$service_user" --regid "$group" --init-groups --no-new-privs)
@@ -95,6 +95,9 @@ use_data_folder() {
   if [ -z "$(ls -A "$MOPL_DATA" 2>/dev/null)" ]; then  # new; another folder of root's is not taken over
     mkdir -p "$MOPL_DATA" && chmod 700 "$MOPL_DATA" || die "MOPL_DATA: cannot make $MOPL_DATA"
     [ "$EUID" -ne 0 ] || chown "$service_user:" "$MOPL_DATA"
+  fi
+  if [ "$EUID" -eq 0 ] && [ -n "${MOPL_SETTINGS:-}" ] && [ ! -d "${MOPL_SETTINGS%/*}" ]; then
+    mkdir -p "${MOPL_SETTINGS%/*}" && chown "$service_user:" "${MOPL_SETTINGS%/*}"
   fi
   "${as_service[@]}" mkdir -p -m 700 "$run" "$run/uploads" "$run/deflate" "$run/errors" "$run/metrics" "$MOPL_DATA/logs" "$MOPL_DATA/files" 2>/dev/null ||
     die "MOPL_DATA: $service_user cannot write to $MOPL_DATA"

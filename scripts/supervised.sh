@@ -42,8 +42,7 @@ run_service() {  # NAME
     migrate)
       first_secrets
       check_bridges
-      await 30 database_answers || true  # the next step says why not
-      prepare_database
+      prepare_database --wait 300
       ;;
     postgres) start_postgres ;;
     redis) start_redis ;;
@@ -61,8 +60,6 @@ run_service() {  # NAME
       ;;
   esac
 }
-
-database_answers() { "${as_service[@]}" "$bin/mopl-migrate" --dir "$project/sql/migrations" --status >/dev/null 2>&1; }
 
 # What systemd keeps alive is not to be started and ended behind its back.
 leave_to_systemd() {  # ITS COMMAND for that

@@ -5,17 +5,28 @@
 #include <getopt.h>
 #include <libpq-fe.h>
 #include <openssl/sha.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "arena.h"
+#include "clock.h"
 #include "conf.h"
 #include "file.h"
 #include "hex.h"
 #include "version.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, CHECKSUM_LEN = 64, FILE_MAX_BYTES = 4 << 20, DIGITS_MIN = 3, DIGITS_MAX = 9 };
+enum {
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    CHECKSUM_LEN = 64,
+    FILE_MAX_BYTES = 4 << 20,
+    TRY_MS = 250,
+    WAIT_MAX_S = 3600,
+    DIGITS_MIN = 3,
+    DIGITS_MAX = 9
+};
 
 /* A file, or a row of schema_migrations. */
 struct migration {
@@ -39,6 +50,7 @@ struct migrator {
     struct list files;
     struct list rows;
     bool status;
+    int64_t wait_s;
 };
 
 static bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -128,7 +140,12 @@ static void drop_notice(void *context, const PGresult *notice) {
 }
 
 static bool connect_to(struct migrator *m) {
+    int64_t end_ms = clock_mono_ms() + m->wait_s * 1000;
     m->conn = PQconnectdb(m->conf.database_url);
+    while (PQstatus(m->conn) != CONNECTION_OK && clock_mono_ms() < end_ms) {
+        (void)poll(NULL, 0, TRY_MS);
+        PQreset(m->conn);
+    }
     if (PQstatus(m->conn) != CONNECTION_OK) return complain("cannot reach the database: %s", PQerrorMessage(m->conn));
     PQsetNoticeReceiver(m->conn, drop_notice, NULL);
     return run(m, "SET statement_timeout = 0; SET lock_timeout = 0; SET timezone = 'UTC'; SET client_encoding = 'UTF8'");
@@ -271,10 +288,11 @@ static bool migrate(struct migrator *m) {
 
 static void usage(FILE *out) {
     fputs(
-        "usage: mopl-migrate [--dir FOLDER] [--status] | --version\n"
+        "usage: mopl-migrate [--dir FOLDER] [--wait SECONDS] [--status] | --version\n"
         "Applies the migrations of FOLDER (sql/migrations of the project by default) that the database lacks, in order, each in a\n"
         "transaction of its own. The database is MOPL_DATABASE_URL, or the private one of MOPL_DATA.\n"
         "  --dir FOLDER  where the NNN_name.sql files are\n"
+        "  --wait SECONDS  for a database that cannot be reached yet\n"
         "  --status      only print which are applied\n"
         "  --help        this text\n"
         "Exit status: 0 up to date, 1 failed or refused (nothing of the failing migration is kept), 2 bad usage or settings.\n",
@@ -283,14 +301,17 @@ static void usage(FILE *out) {
 
 /* Exit status if the program ends here, else -1. */
 static int parse_arguments(int argc, char **argv, struct migrator *m) {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'}, {"status", no_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"status", no_argument, NULL, 's'},
+                                            {"wait", required_argument, NULL, 'w'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     for (int c = getopt_long(argc, argv, "", options, NULL); c != -1; c = getopt_long(argc, argv, "", options, NULL)) {
         if (c == 'h') {
             usage(stdout);
             return EXIT_SUCCESS;
         }
-        if (c == '?') {
+        if (c == '?' || (c == 'w' && !(str_to_i64(str_of(optarg), &m->wait_s) && m->wait_s >= 0 && m->wait_s <= WAIT_MAX_S))) {
             usage(stderr);
             return EXIT_USAGE;
         }

@@ -108,7 +108,7 @@ prints all of them with their values, and every mistake at once. A changed file 
 EOT
   sed -n 's/^CONF_\([A-Z]*\)([a-z0-9_]*, "\([A-Z0-9_]*\)", \(.*\), "\(.*\)")$/\1\t\2\t\3\t\4/p' lib/conf.def |
     while IFS=$'\t' read -r kind name values help; do
-      printf '.TP\n.B %s\n%s.\n' "$name" "$(sed 's/\\"/"/g' <<<"${help^}" | text)"
+      printf '.TP\n.B %s\n%s.\n' "$name" "$(text <<<"${help^}")"
       case "$kind" in
         INT)
           read -r default min max <<<"${values//,/}"

@@ -16,7 +16,7 @@ cmd_backup() {  # FILE
   # The rows are taken first: a picture that comes later is one too many, never one too few.
   "${as_service[@]}" "$pg_bin/pg_dump" --format custom --no-owner --file "$temporary/database.dump" "$MOPL_DATABASE_URL" ||
     die "the database could not be read (is it running? mopl status)"
-  (umask 077 && tar -c -f "$file.part" -C "$temporary" database.dump -C "$MOPL_DATA" files settings.env)
+  (umask 077 && tar -c -f "$file.part" -C "$temporary" database.dump -C "$MOPL_DATA" files -C "${MOPL_SETTINGS%/*}" --transform "s|^${MOPL_SETTINGS##*/}\$|settings.env|" "${MOPL_SETTINGS##*/}")
   mv "$file.part" "$file"
   echo "$file: $(du -h "$file" | cut -f 1)"
 }
@@ -27,15 +27,18 @@ cmd_restore() {  # FILE
   [ -r "$file" ] || die "cannot read $file"
   tar -tf "$file" database.dump files/ settings.env >/dev/null 2>&1 || die "$file is no archive of mopl backup"
   locate_data
-  [ -z "$(ls -A "$MOPL_DATA" 2>/dev/null)" ] || die "$MOPL_DATA is not empty: restore fills a new instance (set MOPL_DATA)"
+  # What the package made of an instance that was never started is none yet.
+  [ -z "$(find "$MOPL_DATA" -mindepth 1 -maxdepth 1 ! -name run 2>/dev/null)" ] || die "$MOPL_DATA is not empty: restore fills a new instance (set MOPL_DATA)"
   use_data_folder
   only_one
   temporary=$("${as_service[@]}" mktemp -d "$run/restore.XXXXXX")
   # shellcheck disable=SC2064
   trap "rm -rf '$temporary'; stop_all" EXIT
   "${as_service[@]}" tar -x -C "$temporary" --no-same-owner <"$file"
-  "${as_service[@]}" sh -c 'rmdir "$2/files" && mv "$1/files" "$2/files" && chmod 600 "$1/settings.env" && mv "$1/settings.env" "$2/settings.env"' _ \
-    "$temporary" "$MOPL_DATA"
+  "${as_service[@]}" sh -c '
+    umask 077
+    rmdir "$2/files" && mv "$1/files" "$2/files" && cp "$1/settings.env" "$3.new" && { [ ! -e "$3" ] || mv "$3" "$3.before"; } && mv "$3.new" "$3"
+  ' _ "$temporary" "$MOPL_DATA" "${MOPL_SETTINGS:-$MOPL_DATA/settings.env}"
   load_settings
   start_stores
   [ -z "$(psql_value "select 1 from pg_tables where schemaname = 'public' limit 1")" ] ||

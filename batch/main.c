@@ -6,6 +6,7 @@
 #include "contents.h"
 #include "log.h"
 #include "runner.h"
+#include "schema.h"
 #include "version.h"
 
 enum { STATEMENT_TIMEOUT_MS = 60000, PAGES_MAX = 500, DAYS_MAX = 365, HISTORY_RUNS = 20, NAME_WIDTH = 19 };
@@ -253,6 +254,10 @@ int main(int argc, char **argv) {
     struct conf conf;
     if (conf_load(&conf, stderr)) return BATCH_USAGE;
     if (o.job) db_name_process(o.job->name);
+    if (!o.check_sql && schema_check(&conf, "mopl-batch") != RC_OK) {
+        conf_fini(&conf);
+        return BATCH_FAILED;
+    }
     struct db *db = db_new(conf.database_url, STATEMENT_TIMEOUT_MS);
     if (o.job && !o.status) {
         struct batch b = {.job = o.job, .conf = &conf, .db = db, .options = o.of_job};

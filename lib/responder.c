@@ -16,6 +16,7 @@
 #include "metrics.h"
 #include "redis.h"
 #include "request_meter.h"
+#include "schema.h"
 #include "session.h"
 #include "storage.h"
 #include "version.h"
@@ -202,6 +203,8 @@ static int with_conf(bool only_check) {
         fprintf(stderr, "%s: MOPL_JWT_KEY must have %d bytes or more\n", responder.name, JWT_KEY_BYTES_MIN);
     } else if (!has_listening_socket()) {
         fprintf(stderr, "%s: descriptor 0 is no listening socket; start it by spawn-fcgi\n", responder.name);
+    } else if (schema_check_service(&conf, responder.name) != RC_OK) {
+        status = EXIT_REFUSED;
     } else {
         status = run(&conf);
     }

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "outbox.h"
+#include "schema.h"
 #include "version.h"
 #include "worker.h"
 
@@ -24,6 +25,10 @@ static int with_conf(bool only_check) {
     struct conf conf;
     if (conf_load(&conf, stderr) != RC_OK) return EXIT_USAGE;
     log_init(worker.name, log_level_of(conf.log_level));
+    if (!only_check && schema_check_service(&conf, worker.name) != RC_OK) {
+        conf_fini(&conf);
+        return EXIT_FAILED;
+    }
     if (!only_check) {
         metrics_open(conf.data_dir, worker.name, false);
         version_show();

@@ -12,6 +12,7 @@
 #include "metrics.h"
 #include "people.h"
 #include "presence.h"
+#include "schema.h"
 #include "sse.h"
 #include "stomp.h"
 #include "version.h"
@@ -61,6 +62,7 @@ static int run(const struct conf *conf, int number) {
     (void)snprintf(name, sizeof name, "sse_bridge-%d", number);
     log_init(name, log_level_of(conf->log_level));
     db_name_process(name);
+    if (schema_check_service(conf, name) != RC_OK) return EXIT_FAILED;
     signal(SIGPIPE, SIG_IGN);
     raise_limit();
     metrics_open(conf->data_dir, "sse_bridge", false);

@@ -15,6 +15,7 @@
 #include "mopl-admin.h"
 #include "outbox.h"
 #include "password.h"
+#include "schema.h"
 #include "session.h"
 #include "utf8.h"
 #include "version.h"
@@ -382,7 +383,7 @@ static int parse_arguments(int argc, char **argv, struct admin *ad) {
 static int run_command(struct admin *ad) {
     if (conf_load(&ad->conf, stderr)) return EXIT_USAGE;
     ad->db = db_new(ad->conf.database_url, ad->conf.statement_timeout_ms);
-    int code = ad->command->run(ad) ? EXIT_SUCCESS : EXIT_FAILED;
+    int code = schema_check(&ad->conf, "mopl-admin") == RC_OK && ad->command->run(ad) ? EXIT_SUCCESS : EXIT_FAILED;
     db_free(ad->db);
     conf_fini(&ad->conf);
     return code;

@@ -15,6 +15,7 @@
 #include "conf.h"
 #include "file.h"
 #include "hex.h"
+#include "schema.h"
 #include "version.h"
 
 enum {
@@ -25,7 +26,11 @@ enum {
     TRY_MS = 250,
     WAIT_MAX_S = 3600,
     DIGITS_MIN = 3,
-    DIGITS_MAX = 9
+    DIGITS_MAX = 9,
+    GONE_TRIES = 25, /* for programs that are ending */
+    GONE_PAUSE_MS = 200,
+    LOCK_TRIES = 60,
+    LOCK_PAUSE_MS = 2000
 };
 
 /* A file, or a row of schema_migrations. */
@@ -49,6 +54,8 @@ struct migrator {
     const char *folder;
     struct list files;
     struct list rows;
+    bool in_form;        /* schema_migrations is there with all its columns */
+    const char *made_by; /* version of MOPL that applied the newest row; "" if that is not known */
     bool status;
     int64_t wait_s;
 };
@@ -161,8 +168,9 @@ static bool read_rows(struct migrator *m) {
     bool exists = PQresultStatus(known) == PGRES_TUPLES_OK && PQgetvalue(known, 0, 0)[0] == 't';
     if (!done(m, known, "the database refused")) return false;
     if (!exists) return true;
-    PGresult *r = PQexec(m->conn, "SELECT version, name, checksum, to_char(applied_at, 'YYYY-MM-DD HH24:MI:SS\"Z\"') "
-                                  "FROM schema_migrations ORDER BY version");
+    PGresult *r = PQexec(m->conn, "SELECT version, name, checksum, to_char(applied_at, 'YYYY-MM-DD HH24:MI:SS\"Z\"'), "
+                                  "coalesce(to_jsonb(m) ->> 'applied_by', ''), to_jsonb(m) ? 'older_go_on' "
+                                  "FROM schema_migrations m ORDER BY version");
     if (PQresultStatus(r) != PGRES_TUPLES_OK) return done(m, r, "cannot read schema_migrations");
     size_t count = (size_t)PQntuples(r);
     m->rows = (struct list){arena_zalloc(&m->arena, (count + 1) * sizeof *m->rows.items), count};
@@ -172,6 +180,8 @@ static bool read_rows(struct migrator *m) {
         row->name = arena_cstr(&m->arena, str_of(PQgetvalue(r, (int)i, 1)));
         snprintf(row->checksum, sizeof row->checksum, "%s", PQgetvalue(r, (int)i, 2));
         row->applied_at = arena_cstr(&m->arena, str_of(PQgetvalue(r, (int)i, 3)));
+        m->made_by = arena_cstr(&m->arena, str_of(PQgetvalue(r, (int)i, 4)));
+        m->in_form = PQgetvalue(r, (int)i, 5)[0] == 't';
     }
     PQclear(r);
     return true;
@@ -188,8 +198,10 @@ static bool check_history(const struct migrator *m) {
     if (m->rows.count == 0) return true;
     int newest_file = m->files.items[m->files.count - 1].version, newest_row = m->rows.items[m->rows.count - 1].version;
     if (newest_row > newest_file)
-        return complain("the database's schema (%03d) is newer than this version of MOPL (%03d): use the newer one", newest_row,
-                        newest_file);
+        return complain(
+            "the database's schema (%03d) is newer than this version of MOPL (%03d): it was made by MOPL %s, and this is "
+            "%s. Use that one or a newer; to go back, restore a backup made before the upgrade",
+            newest_row, newest_file, *m->made_by ? m->made_by : "of a newer version", mopl_version);
     for (size_t i = 0; i < m->rows.count; i++) {
         const struct migration *row = &m->rows.items[i], *file = find(&m->files, row->version);
         if (!file) return complain("%03d_%s was applied to the database, but its file is missing", row->version, row->name);
@@ -208,18 +220,36 @@ static bool check_history(const struct migrator *m) {
 
 static bool record(struct migrator *m, const struct migration *file) {
     const char *version = arena_printf(&m->arena, "%d", file->version);
-    const char *const values[] = {version, file->name, file->checksum};
+    const char *const values[] = {version, file->name, file->checksum, mopl_version, schema_older_go_on(file->sql) ? "t" : "f"};
     return done(m,
                 PQexecParams(m->conn,
-                             "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1::int, $2::text, $3::text)", 3,
-                             NULL, values, NULL, NULL, 0),
+                             "INSERT INTO schema_migrations (version, name, checksum, applied_by, older_go_on) "
+                             "VALUES ($1::int, $2::text, $3::text, $4::text, $5::bool)",
+                             5, NULL, values, NULL, NULL, 0),
                 "cannot write schema_migrations");
+}
+
+/* A migration that waits for a lock, because of a backup say, makes everybody else who comes wait behind it. So while programs go
+ * on it gives up soon, and tries again. */
+static PGresult *execute(struct migrator *m, const struct migration *file) {
+    const char *sql = arena_cstr(&m->arena, file->sql);
+    if (!schema_older_go_on(file->sql)) return PQexec(m->conn, sql);
+    for (int tries = 1;; tries++) {
+        PQclear(PQexec(m->conn, "SET LOCAL lock_timeout = '1s'"));
+        PGresult *r = PQexec(m->conn, sql);
+        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+        if (!state || strcmp(state, "55P03") != 0 || tries == LOCK_TRIES) return r;
+        PQclear(r);
+        PQclear(PQexec(m->conn, "ROLLBACK"));
+        (void)poll(NULL, 0, LOCK_PAUSE_MS);
+        PQclear(PQexec(m->conn, "BEGIN"));
+    }
 }
 
 static bool apply(struct migrator *m, const struct migration *file) {
     const char *name = arena_printf(&m->arena, "%03d_%s", file->version, file->name);
     if (!run(m, "BEGIN")) return false;
-    bool ok = done(m, PQexec(m->conn, arena_cstr(&m->arena, file->sql)), name);
+    bool ok = done(m, execute(m, file), name);
     /* A file that ends the transaction itself would be recorded although a part of it may be missing. */
     if (ok && PQtransactionStatus(m->conn) != PQTRANS_INTRANS)
         return complain("%s must not contain BEGIN, COMMIT or ROLLBACK", name);
@@ -232,10 +262,36 @@ static bool apply(struct migrator *m, const struct migration *file) {
     return fflush(stdout) == 0;
 }
 
+/* Programs of an older version must be gone before a migration that does not let them go on. Those that have just been ended may
+ * take a moment. */
+static bool no_older_programs(struct migrator *m) {
+    bool go_on = true;
+    for (size_t i = 0; i < m->files.count; i++)
+        if (!find(&m->rows, m->files.items[i].version)) go_on &= schema_older_go_on(m->files.items[i].sql);
+    if (go_on || m->rows.count == 0) return true;
+    for (int tries = 0;; tries++) {
+        PGresult *r = PQexec(m->conn, "SELECT string_agg(DISTINCT substr(application_name, 6), ', ') FROM pg_stat_activity "
+                                      "WHERE datname = current_database() AND application_name LIKE 'mopl %'");
+        if (PQresultStatus(r) != PGRES_TUPLES_OK) return done(m, r, "cannot see who is connected");
+        const char *names = arena_cstr(&m->arena, str_of(PQgetvalue(r, 0, 0)));
+        PQclear(r);
+        if (!*names) return true;
+        if (tries == GONE_TRIES)
+            return complain("programs of an older version cannot go on while the schema is changed, and these run: %s. End them on "
+                            "every machine (mopl down)",
+                            names);
+        (void)poll(NULL, 0, GONE_PAUSE_MS);
+    }
+}
+
 static bool apply_missing(struct migrator *m) {
-    if (!run(m,
+    /* Only then, because it would wait for a backup under way. */
+    if (!m->in_form &&
+        !run(m,
              "CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
-             "applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"))
+             "applied_at timestamptz NOT NULL DEFAULT clock_timestamp()); "
+             "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS applied_by text NOT NULL DEFAULT '', "
+             "ADD COLUMN IF NOT EXISTS older_go_on boolean NOT NULL DEFAULT false"))
         return false;
     size_t applied = 0;
     for (size_t i = 0; i < m->files.count; i++) {
@@ -283,14 +339,16 @@ static bool migrate(struct migrator *m) {
         print_status(m);
         return true;
     }
-    return lock(m) && read_rows(m) && check_history(m) && apply_missing(m);
+    return lock(m) && read_rows(m) && check_history(m) && no_older_programs(m) && apply_missing(m);
 }
 
 static void usage(FILE *out) {
     fputs(
         "usage: mopl-migrate [--dir FOLDER] [--wait SECONDS] [--status] | --version\n"
         "Applies the migrations of FOLDER (sql/migrations of the project by default) that the database lacks, in order, each in a\n"
-        "transaction of its own. The database is MOPL_DATABASE_URL, or the private one of MOPL_DATA.\n"
+        "transaction of its own. The database is MOPL_DATABASE_URL, or the private one of MOPL_DATA. One that does not let older "
+        "programs\n"
+        "go on is refused while any is connected.\n"
         "  --dir FOLDER  where the NNN_name.sql files are\n"
         "  --wait SECONDS  for a database that cannot be reached yet\n"
         "  --status      only print which are applied\n"
@@ -325,7 +383,7 @@ static int parse_arguments(int argc, char **argv, struct migrator *m) {
 
 int main(int argc, char **argv) {
     if (version_asked(argc, argv, "mopl-migrate")) return EXIT_SUCCESS;
-    struct migrator m = {.folder = NULL};
+    struct migrator m = {.made_by = ""};
     int code = parse_arguments(argc, argv, &m);
     if (code >= 0) return code;
     if (conf_load(&m.conf, stderr)) return EXIT_USAGE;

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "version.h"
+
 enum { TRIES = 1500, PAUSE_US = 20 * 1000, ARGS_MAX = 40 };
 
 static void die(const char *what) {
@@ -283,6 +285,10 @@ static void make_migrated_template(const struct services *s) {
     if (glob("sql/migrations/*.sql", 0, NULL, &found) != 0) die("no migrations: run from the project's root");
     for (size_t i = 0; i < found.gl_pathc; i++) run_file(conn, found.gl_pathv[i]);
     globfree(&found);
+    char sql[200];
+    snprintf(sql, sizeof sql, "CREATE TABLE schema_migrations (version int PRIMARY KEY); INSERT INTO schema_migrations VALUES (%d)",
+             mopl_schema);
+    run_sql(conn, sql); /* what programs look at when they start */
     PQfinish(conn);
 }
 

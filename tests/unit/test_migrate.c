@@ -189,6 +189,102 @@ Test(migrate, many_at_once_apply_each_file_once) {
     cr_assert_eq(ask("SELECT sum(n) FROM t"), 1);
 }
 
+#define GO_ON "-- Older programs go on.\n"
+
+Test(migrate, writes_down_who_may_go_on) {
+    put("001_first.sql", "CREATE TABLE t (n int);");
+    put("002_second.sql", "-- What it does.\n  " GO_ON "INSERT INTO t VALUES (2);");
+    put("003_third.sql", "-- Older programs go on, perhaps\nINSERT INTO t VALUES (3);");
+    assert_code(migrate(NULL), 0);
+    cr_assert_eq(ask("SELECT count(*) FROM schema_migrations WHERE applied_by ~ '^[0-9]+[.][0-9]+[.][0-9]+'"), 3);
+    cr_assert_eq(ask("SELECT sum(version) FROM schema_migrations WHERE older_go_on"), 2);
+}
+
+Test(migrate, a_table_of_the_first_releases_gets_its_columns) {
+    put("001_first.sql", "CREATE TABLE t (n int);");
+    assert_code(migrate(NULL), 0);
+    cr_assert_eq(db_script(db, "ALTER TABLE schema_migrations DROP COLUMN applied_by, DROP COLUMN older_go_on"), RC_OK);
+    assert_code(migrate(NULL), 0);
+    cr_assert_eq(ask("SELECT count(*) FROM schema_migrations WHERE applied_by = '' AND NOT older_go_on"), 1);
+}
+
+Test(migrate, what_older_programs_cannot_bear_waits_for_their_end) {
+    put("001_first.sql", "CREATE TABLE t (n int);");
+    assert_code(migrate(NULL), 0);
+    cr_assert_eq(db_ping(db), RC_OK); /* connected as one of our programs is */
+    put("002_gently.sql", GO_ON "ALTER TABLE t ADD COLUMN m int;");
+    assert_code(migrate(NULL), 0);
+    put("003_roughly.sql", "ALTER TABLE t DROP COLUMN n;");
+    put("004_gently.sql", GO_ON "ALTER TABLE t ADD COLUMN o int;");
+    struct program_result r = migrate(NULL);
+    assert_code(r, 1);
+    cr_assert(says(r.err, "these run: "), "%s", r.err.ptr);
+    cr_assert_eq(ask("SELECT max(version) FROM schema_migrations"), 2);
+    db_free(db);
+    db = NULL;
+    assert_code(migrate(NULL), 0);
+    cr_assert_eq(ask("SELECT max(version) FROM schema_migrations"), 4);
+}
+
+Test(migrate, nobody_waits_long_behind_a_migration_that_waits) {
+    put("001_first.sql", "CREATE TABLE t (n int);");
+    assert_code(migrate(NULL), 0);
+    put("002_gently.sql", GO_ON "ALTER TABLE t ADD COLUMN m int;");
+    cr_assert_eq(db_script(db, "BEGIN; LOCK TABLE t IN ACCESS SHARE MODE"), RC_OK); /* as a backup does */
+    const char *arguments[] = {"--dir", arena_printf(&arena, "%s/sql", folder), NULL};
+    struct program p = program_start("mopl-migrate", arguments, environment, STR(""));
+    while (ask("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted") == 0) usleep(10000);
+    cr_assert_eq(ask("SELECT count(*) FROM t"), 0, "whoever comes then is served");
+    cr_assert_eq(db_script(db, "COMMIT"), RC_OK);
+    assert_code(program_wait(&arena, &p), 0);
+    cr_assert_eq(ask("SELECT count(m) FROM t"), 0);
+}
+
+/* Programs and a schema that do not go together */
+
+static struct program_result start(const char *program, const char *argument) {
+    const char *arguments[] = {argument, NULL};
+    return program_run(&arena, program, arguments, environment, STR(""));
+}
+
+static void assert_refused(const char *first, const char *second) {
+    static const char *const programs[][2] = {{"notifier", NULL},       {"outbox_relay", NULL}, {"indexer", NULL},
+                                              {"mailer", NULL},         {"scheduler", NULL},    {"sse-bridge", "1"},
+                                              {"mopl-batch", "status"}, {"mopl-admin", "rooms"}};
+    struct program running[sizeof programs / sizeof *programs];
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        const char *arguments[] = {programs[i][1], NULL};
+        running[i] = program_start(programs[i][0], arguments, environment, STR(""));
+    }
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        struct program_result r = program_wait(&arena, &running[i]);
+        cr_assert_eq(r.code, 1, "%s: %d %s", programs[i][0], r.code, r.err.ptr);
+        cr_assert(says(r.err, first) && says(r.err, second), "%s: %s", programs[i][0], r.err.ptr);
+    }
+}
+
+Test(migrate, programs_refuse_a_schema_that_is_not_theirs) {
+    environment[2] = "MOPL_JWT_KEY=a-key-for-tests-of-more-than-32-bytes";
+    const char *none[] = {NULL};
+    assert_refused("no schema of MOPL", "mopl up");
+    put("001_first.sql", "CREATE TABLE t (n int);");
+    assert_code(migrate(NULL), 0);
+    assert_refused("(001) is older than this program of MOPL", "bring it up to date");
+    cr_assert_eq(db_script(db, "DROP TABLE t, schema_migrations"), RC_OK);
+    assert_code(program_run(&arena, "mopl-migrate", none, environment, STR("")), 0);
+    cr_assert_eq(db_script(db, "INSERT INTO schema_migrations (version, name, checksum, applied_by, older_go_on) VALUES "
+                               "(900, 'later', '', '9.8.7', true)"),
+                 RC_OK);
+    assert_code(start("mopl-batch", "status"), 0);
+    cr_assert_eq(
+        db_script(db, "INSERT INTO schema_migrations (version, name, checksum, applied_by) VALUES (901, 'last', '', '9.9.9')"),
+        RC_OK);
+    assert_refused("(901) was made by MOPL 9.9.9; this program of MOPL", "restore a backup made before");
+    struct program_result r = program_run(&arena, "mopl-migrate", none, environment, STR(""));
+    assert_code(r, 1);
+    cr_assert(says(r.err, "made by MOPL 9.9.9, and this is"), "%s", r.err.ptr);
+}
+
 Test(migrate, usage_and_settings) {
     const char *help[] = {"--help", NULL}, *unknown[] = {"--frobnicate", NULL}, *stray[] = {"up", NULL};
     struct program_result r = program_run(&arena, "mopl-migrate", help, environment, STR(""));

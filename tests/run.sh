@@ -205,6 +205,7 @@ if wanted docs && [ "$mode" = release ]; then
   log=$work/log status=0
   MOPL_PORT=$(free_port) MOPL_DATA=$work/docs tests/docs.sh >"$log" 2>&1 || status=$?
   judge docs "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
+  for source in tests/docs/*.test.js; do node_test "docs/$(basename "$source" .test.js)" "$source"; done
 fi
 
 # What the document of quality names must have run by now.

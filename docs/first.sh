@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 api=${api:-http://127.0.0.1:${MOPL_PORT:-8080}/api}
 people=${TMPDIR:-/tmp}/mopl-people-$(id -u)
-mkdir -p -m 700 "$people"
+[ -d "$people" ] || mkdir -m 700 "$people"
 
 sign_up() {  # NAME: a new account, its password made of the name; prints it, and signs in
   curl -s -w '\n' "$api/users" -H 'Content-Type: application/json' \

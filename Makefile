@@ -200,7 +200,7 @@ analyze: deps-test compile_commands.json ## check with gcc -fanalyzer, clang-tid
 	printf '%s\n' $(SHIPPED) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p .
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr --suppress=missingIncludeSystem \
 		-Ilib -Isse-bridge -j $$(nproc) $(SHIPPED)
-	shellcheck mopl scripts/*.sh packaging/*.sh tests/*.sh tests/bench/*.sh
+	shellcheck mopl scripts/*.sh docs/*.sh packaging/*.sh tests/*.sh tests/bench/*.sh
 
 compile_commands.json: Makefile $(SOURCES) ## for editors and clang-tidy
 	@for f in $(SOURCES); do printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' $$f '$(CC) $(CFLAGS) $(VERSION_FLAGS) -c '$$f; done | \

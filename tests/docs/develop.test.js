@@ -15,7 +15,7 @@ const document = path.join(project, 'docs/develop.md');
 let folder;
 let environment;
 
-const run = (command, words, options = {}) => spawnSync(command, words, { cwd: folder, env: environment, encoding: 'utf8', timeout: 300000, ...options });
+const run = (command, words, options = {}) => spawnSync(command, words, { cwd: folder, env: environment, encoding: 'utf8', timeout: 600000, ...options });
 
 before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'mopl-develop-'));

@@ -20,6 +20,7 @@ enum {
     BLOCK_ITEMS = 6,
     BLOCK_BYTES = 256,
     IOV_COUNT = 64,
+    COPY_BYTES = 4096, /* up to which pieces are put together: one send() costs less than sendmsg() with several */
     SPARE_QUEUES = 1024,
 };
 
@@ -97,6 +98,8 @@ struct conns {
     struct conn **due_end;
     struct queue *spare;
     size_t spare_count;
+    bool called;                  /* a protocol, in this end of a turn */
+    uint64_t pieces, taken_bytes; /* of this turn, not counted in the metrics yet */
     char input[INPUT_BYTES];
 };
 
@@ -167,7 +170,7 @@ static struct queue *queue_for(struct conn *c, size_t bytes) {
         return NULL;
     }
     q->bytes += bytes;
-    metric_add(metric_one(&sent), 1);
+    c->all->pieces++;
     at_turn_end(c);
     return q;
 }
@@ -287,25 +290,40 @@ static void all_written(struct conn *c) {
     if (c->finishing) {
         if (!c->shut) shut_down(c);
     } else if (c->protocol->drained) {
+        c->all->called = true;
         c->protocol->drained(c);
     }
+}
+
+static ssize_t offer(int fd, const struct iovec *iov, int count, size_t bytes) {
+    char together[COPY_BYTES];
+    if (bytes > sizeof together) {
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+        return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    size_t at = 0;
+    for (int i = 0; i < count; i++) {
+        memcpy(together + at, iov[i].iov_base, iov[i].iov_len);
+        at += iov[i].iov_len;
+    }
+    return send(fd, together, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void flush(struct conn *c) {
     struct iovec iov[IOV_COUNT];
     struct queue *q = c->queue;
     while (q && q->bytes > 0) {
-        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)gather(q, iov)};
+        int count = gather(q, iov);
         size_t offered = 0;
-        for (size_t i = 0; i < message.msg_iovlen; i++) offered += iov[i].iov_len;
-        ssize_t taken = sendmsg(c->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        for (int i = 0; i < count; i++) offered += iov[i].iov_len;
+        ssize_t taken = offer(c->io.fd, iov, count, offered);
         if (taken < 0 && errno == EINTR) continue;
         if (taken < 0 && errno != EAGAIN) {
             conn_close(c);
             return;
         }
         if (taken > 0) written(q, (size_t)taken);
-        if (taken > 0) metric_add(metric_one(&sent_bytes), (uint64_t)taken);
+        if (taken > 0) c->all->taken_bytes += (uint64_t)taken;
         if (taken < 0 || (size_t)taken < offered) {
             drop_written_blocks(q);
             if (taken > 0 || !timer_is_set(&q->stall)) timer_set(&c->all->bridge->wheel, &q->stall, CONN_STALL_MS, on_stalled);
@@ -344,6 +362,7 @@ static void feed_rest(struct conn *c) {
     struct chunk *rest = c->rest;
     c->rest = NULL;
     c->switched = false;
+    c->all->called = true;
     if (rest) feed(c, rest->bytes, rest->len);
     chunk_drop(rest);
 }
@@ -379,6 +398,7 @@ static void destroy(struct conn *c) {
     ev_io_stop(all->bridge->loop, &c->io);
     (void)close(c->io.fd);
     count_connection(c->protocol, -1);
+    all->called = true;
     c->protocol->closed(c);
     timer_clear(&c->timer);
     drop_queue(c);
@@ -409,12 +429,21 @@ static void end_turn(struct conns *all) {
     }
 }
 
+/* Once a turn, as the memory is shared with other processes. */
+static void count_sent(struct conns *all) {
+    if (all->pieces) metric_add(metric_one(&sent), all->pieces);
+    if (all->taken_bytes) metric_add(metric_one(&sent_bytes), all->taken_bytes);
+    all->pieces = all->taken_bytes = 0;
+}
+
 /* What protocols do meanwhile may need a further turn of other modules, so the loop does not wait then. */
 static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events) {
     (void)events;
     struct conns *all = watcher->data;
-    if (all->due) ev_idle_start(loop, &all->no_wait);
+    all->called = false;
     end_turn(all);
+    count_sent(all);
+    if (all->called) ev_idle_start(loop, &all->no_wait);
 }
 
 static void on_no_wait(struct ev_loop *loop, ev_idle *watcher, int events) {
@@ -453,6 +482,24 @@ void conns_free(struct conns *all) {
 
 size_t conns_count(const struct bridge *b) {
     return b->conns->count;
+}
+
+/* Those whose protocol would be called stay for the end of the turn. */
+void conns_flush(struct bridge *b) {
+    struct conns *all = b->conns;
+    struct conn *c = all->due, *next;
+    all->due = NULL;
+    all->due_end = &all->due;
+    for (; c; c = next) {
+        next = c->next_due;
+        c->due = false;
+        bool plain = c->queue && !c->closing && !c->finishing && !c->switched && !c->protocol->drained;
+        if (plain) {
+            flush(c);
+        } else {
+            at_turn_end(c);
+        }
+    }
 }
 
 void conns_each(struct bridge *b, void (*each)(void *context, struct conn *c), void *context) {

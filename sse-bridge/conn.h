@@ -47,6 +47,10 @@ size_t conns_count(const struct bridge *b);
 /* Calls `each` for all of them; it may close any, and open none. */
 void conns_each(struct bridge *b, void (*each)(void *context, struct conn *c), void *context);
 
+/* Writes now what is queued for those that speak a plain protocol, out of whose turn nobody is called: a long walk over connections
+ * that has something for each leaves them while they are in the processor's caches. */
+void conns_flush(struct bridge *b);
+
 /* Lets up to `max` further connections leave; how many have not been asked to yet. */
 size_t conns_leave(struct bridge *b, size_t max);
 

@@ -133,7 +133,9 @@ static void on_read(void *context, enum rc rc, const redisReply *reply) {
     if (rc != RC_OK) return; /* goes on when the connection is back */
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 && reply->element[0]->elements > 1) {
         const redisReply *entries = reply->element[0]->element[1];
+        topics_more(p->b, entries->elements > 1);
         for (size_t i = 0; i < entries->elements; i++) hear(p, entries->element[i]);
+        topics_more(p->b, false);
     }
     presence_follow(p);
 }

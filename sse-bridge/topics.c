@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "conn.h"
 #include "id_table.h"
 #include "mem.h"
 #include "stomp_session.h"
@@ -15,8 +16,11 @@ struct topic {
     uint32_t room;
 };
 
+enum { WRITE_AT = 64 }; /* deliveries after which connections are written to */
+
 struct topics {
     struct id_table of[TOPIC_KINDS];
+    bool more; /* messages follow in this turn */
     struct sending *sendings;
 };
 
@@ -125,12 +129,18 @@ void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int6
     if (!topic || position <= topic->position) return;
     topic->position = position;
     struct shared_text *rest = topics_message(kind, id, message_id, body);
+    bool may_hide = people_any_blocked(b);
     /* Nothing that is sent changes the list: channels end later. */
     for (uint32_t i = 0; i < topic->count; i++) {
         struct sub *sub = topic->subs[i];
-        if (position > sub->behind && !sub_hides(sub, body)) sub_deliver(sub, position, rest);
+        if (position > sub->behind && !(may_hide && sub_hides(sub, body))) sub_deliver(sub, position, rest);
+        if (i % WRITE_AT == WRITE_AT - 1 && !b->topics->more) conns_flush(b);
     }
     shared_text_drop(rest);
+}
+
+void topics_more(struct bridge *b, bool more) {
+    b->topics->more = more;
 }
 
 bool topics_has(const struct bridge *b, enum topic_kind kind, struct uuid id) {

@@ -18,6 +18,8 @@ struct sub; /* one SUBSCRIBE of a STOMP connection; see stomp.c for what else ha
  * is not sent again. `message_id` is the event's. */
 void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int64_t position, struct uuid message_id,
                     struct str body);
+/* Whether further messages follow in this turn: then those for one connection are written together, at its end. */
+void topics_more(struct bridge *b, bool more);
 bool topics_has(const struct bridge *b, enum topic_kind kind, struct uuid id);
 /* Calls `each` for every topic of a kind with its number of subscriptions. */
 void topics_each(const struct bridge *b, enum topic_kind kind, void (*each)(void *context, struct uuid id, size_t subs),

@@ -33,14 +33,14 @@ free_port() {
   done
 }
 
-# With the set's data, made first if they are not there. `programs=FOLDER start SET` runs those of another folder.
+# With the set's data, made first if they are not there. `with_programs=FOLDER start SET` runs those of another folder.
 start() {  # SET
   [ -n "${ports[$1]:-}" ] || ports[$1]=$(free_port)
   use "$1"
   [ -n "${up[$1]:-}" ] || control down  # what an interrupted run has left
   up[$1]=yes
   have_data || make_data
-  MOPL_BIN=${programs:-$bin} control up || die "the instance of $1 does not start: build/bench/log"
+  MOPL_BIN=${with_programs:-$bin} control up || die "the instance of $1 does not start: build/bench/log"
   use "$1"
   sign_in
 }

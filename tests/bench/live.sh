@@ -89,3 +89,18 @@ stop_nchan() {
   nchan_pid=
   rm -rf "$bench/nchan"
 }
+
+# The empty fan-out.
+start_fan() {
+  fan_address=127.0.0.1:$(free_port)
+  "$project/build/release/tests/bench/fan" "${fan_address##*:}" >&3 2>&1 4>&- &
+  fan_pid=$!
+  await 5 fan_listens || die "the empty fan-out does not start: build/bench/log"
+}
+fan_listens() { (exec 9<>"/dev/tcp/${fan_address/://}") 2>/dev/null; }
+
+stop_fan() {
+  [ -z "${fan_pid:-}" ] || kill "$fan_pid" 2>/dev/null || true
+  wait "${fan_pid:-}" 2>/dev/null || true
+  fan_pid=
+}

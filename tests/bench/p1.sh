@@ -22,7 +22,7 @@ EOT
 
 part_p1() {
   local turn name path responder statement values floor requests transactions ratio
-  programs=$(programs_with_floor) start large
+  with_programs=$(programs_with_floor) start large
   rm -f "$bench"/p1.*
   get "$floor_path" >&3
   while IFS=$'\t' read -r name path responder statement values; do get "$path" >&3; done < <(p1_routes)

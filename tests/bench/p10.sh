@@ -14,7 +14,7 @@ part_p10() {
   p10_route keyword "keyword page" 1
   p10_memory
   stop_instance p10
-  programs=$(programs_with_floor) start p10
+  with_programs=$(programs_with_floor) start p10
   echo "$floor_path" >"$bench/p10.floor"
   p10_route floor "floor: empty responder" ""
   stop_instance p10

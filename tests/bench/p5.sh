@@ -1,5 +1,5 @@
 # P5: 10,000 connections held; what one costs, and how fast, how reliably and at what cost messages reach many. Asked directly, through
-# the front server, and beside nchan in the same run.
+# the front server, and beside nchan and an empty fan-out (fan.c: F, the floor) in the same run.
 # shellcheck shell=bash
 
 # shellcheck source=tests/bench/live.sh
@@ -10,7 +10,7 @@ p5_fans=(1x1000x20 1x5000x5 200x10x1)
 
 part_p5() {
   local round pids
-  trap 'stop_nchan; stop_all_instances' EXIT
+  trap 'stop_nchan; stop_fan; stop_all_instances' EXIT
   rm -f "$bench"/p5.*
   start_live live
   pids=$(bridge_pids)
@@ -18,6 +18,9 @@ part_p5() {
     start_nchan
     p5_run nchan nchan "$nchan" "$nchan_pid,$(pgrep -P "$nchan_pid" | paste -sd ,)"
     stop_nchan
+    start_fan
+    p5_run fan nchan "$fan_address" "$fan_pid"
+    stop_fan
     p5_run direct raw "$direct" "$pids"
   done
   p5_run sockjs sockjs "$direct" "$pids"
@@ -55,7 +58,9 @@ p5_figures() {
     for name in direct sockjs front; do lost=$((lost + $(p5_sum "$name" "$fan"))); done
     figure "$fan: lost, doubled, out of order" "$lost" "" '<=' 0 "of $(p5_field direct "$fan" 2) deliveries in each run: directly, by SockJS, through the front server"
     figure "$fan: processor time a delivery" "$(p5_field direct "$fan" 9)" µs '<=' 6 \
-      "SockJS $(p5_field sockjs "$fan" 9), through the front server $(p5_field front "$fan" 9), nchan $(p5_field nchan "$fan" 9); the load client $(p5_field direct "$fan" 10)"
+      "F $(p5_field fan "$fan" 9), SockJS $(p5_field sockjs "$fan" 9), through the front server $(p5_field front "$fan" 9), nchan $(p5_field nchan "$fan" 9); the load client $(p5_field direct "$fan" 10)"
+    figure "$fan: processor time to the empty fan-out's" "$(calc %.2f 'a / b' a="$(p5_field direct "$fan" 9)" b="$(p5_field fan "$fan" 9)")" "" "" "" \
+      "nchan $(calc %.2f 'a / b' a="$(p5_field nchan "$fan" 9)" b="$(p5_field fan "$fan" 9)")"
     figure "$fan: p99 to nchan's" "$(calc %.2f 'a / b' a="$(p5_field direct "$fan" 7)" b="$(p5_field nchan "$fan" 7)")" "" '<=' 1 \
       "p50 / p95 / p99 in ms: $(p5_latencies direct "$fan") directly, $(p5_latencies sockjs "$fan") SockJS, $(p5_latencies front "$fan") through the front server, $(p5_latencies nchan "$fan") nchan"
   done

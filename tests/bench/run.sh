@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures what spec lines P1 to P10 ask for, as far as tests/bench/p*.sh go, prints a table and writes it into docs/benchmarks.md.
+# Measures what spec lines P1 to P10 ask for, as far as tests/bench/*.sh go, prints a table and writes it into docs/benchmarks.md.
 # usage: tests/bench/run.sh [PART...]     (make bench BENCH="p1 p10"; all parts unless named)
 # SCALE=10 makes the large set a tenth; such figures are printed only. Data stay in build/bench: the first run takes some ten minutes more.
 # Each part is a file that defines part_NAME, which calls `figure` for each thing measured; common.sh has what they share.
@@ -13,7 +13,7 @@ scale=${SCALE:-1}
 # The caller's own instance has nothing to do with those measured.
 for name in "${!MOPL_@}"; do unset "$name"; done
 export MOPL_RATE_LIMITS=off MOPL_ACCESS_TOKEN_SECONDS=86400
-for part in settings process services; do
+for part in paths settings process services; do
   # shellcheck source=/dev/null
   . "$project/scripts/$part.sh"
 done
@@ -22,7 +22,7 @@ done
 # shellcheck source=tests/bench/report.sh
 . tests/bench/report.sh
 
-mapfile -t known < <(printf '%s\n' tests/bench/p*.sh | sed 's/.*\/\(.*\)\.sh/\1/' | sort -V)
+mapfile -t known < <(grep -l '^part_' tests/bench/*.sh | sed 's/.*\/\(.*\)\.sh/\1/' | sort -V)
 parts=("$@")
 [ "${#parts[@]}" -gt 0 ] || parts=("${known[@]}")
 for part in "${parts[@]}"; do

@@ -111,6 +111,36 @@ Test(bridge_conn, input_that_nobody_wants_is_bounded) {
     cr_assert_eq(conns_count(&bridge), 0);
 }
 
+/* Its end closes it, so that the bridge may come upon it while it writes. */
+static struct conn *plain_one(int pair[2]) {
+    static const struct protocol plain = {.name = "plain", .input = lines_input, .closed = on_closed};
+    loop_pair(pair);
+    return conn_new(&bridge, pair[0], true, &plain, &seen);
+}
+
+Test(bridge_conn, what_is_queued_can_be_written_ahead_of_the_turns_end) {
+    int first[2], gone[2];
+    char got[16];
+    struct conn *c = plain_one(first), *lost = plain_one(gone);
+    close(gone[1]);
+    conn_send(c, STR("one"));
+    conn_send(lost, STR("nobody"));
+    conn_send(conn, STR("its protocol is called"));
+    conns_flush(&bridge);
+    cr_assert_eq(read(first[1], got, sizeof got), 3);
+    cr_assert_eq(conn_queued(c), 0);
+    cr_assert_gt(conn_queued(conn), 0, "it waits for the end of the turn");
+    cr_assert_eq(seen.drained + seen.closed, 0, "nobody is called");
+    conn_send(c, STR("two"));
+    conns_flush(&bridge);
+    conn_send(c, STR("three"));
+    loop_until(seen.closed == 1 && seen.drained == 1 && conn_queued(c) == 0);
+    cr_assert_eq(read(first[1], got, sizeof got), 8);
+    cr_assert_arr_eq(got, "twothree", 8);
+    cr_assert_eq(conns_count(&bridge), 2);
+    close(first[1]);
+}
+
 Test(bridge_conn, all_of_a_turn_in_one_go_and_in_order) {
     struct chunk *shared = chunk_new(STR("<shared>"));
     struct buf expected, got;

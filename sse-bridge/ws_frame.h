@@ -25,7 +25,7 @@ struct str ws_handshake_text(enum ws_handshake handshake);
 enum { WS_ACCEPT_LEN = 28 };
 void ws_accept(struct str key, char out[WS_ACCEPT_LEN + 1]);
 
-/* Close codes (section 7.4 and contract.md). */
+/* Close codes (section 7.4, and our own from 4000 on). */
 enum {
     WS_CLOSE_NORMAL = 1000,
     WS_CLOSE_GOING_AWAY = 1001,

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
-# usage: tests/run.sh [--san] [--no-browser] [SUITE...]     suites: unit bus sql integration clients batch search faults monitoring docs (all unless named)
+# usage: tests/run.sh [--san] [--no-browser] [SUITE | SUITE/TEST ...]     a test by the name that it is printed with: unit/test_str, clients/sse
+#   suites: unit bus sql integration clients batch search faults monitoring docs (all unless named)
 #   --san         the programs of build/san; each report of a sanitizer counts as a failure
 #   --no-browser  leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
@@ -9,13 +10,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
-mode=release browser=yes whole=yes suites=()
+mode=release browser=yes whole=yes suites=() only=()
 for argument; do
   case "$argument" in
     --san) mode=san whole=no ;;
     --no-browser) browser=no whole=no ;;
     unit | bus | sql | integration | clients | batch | search | faults | monitoring | docs) suites+=("$argument") whole=no ;;
-    *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
+    unit/* | bus/* | sql/* | integration/* | clients/* | batch/* | search/* | faults/* | monitoring/* | docs/*)
+      suites+=("${argument%%/*}") only+=("$argument") whole=no
+      ;;
+    *) sed -n '2,6s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
 [ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch search faults monitoring docs)
@@ -86,8 +90,9 @@ judge_criterion() {  # NAME STATUS LOG
 criterion_suite() {  # SUITE ARGUMENTS...
   local source name
   for source in "tests/$1"/test_*.c; do
-    [ "${#running[@]}" -lt 2 ] || await_criterion
     name=$1/$(basename "$source" .c)
+    picked "$name" || continue
+    [ "${#running[@]}" -lt 2 ] || await_criterion
     timeout -k 10 900 "$build/tests/$name" "${@:2}" >"$work/${name//\//-}.log" 2>&1 &
     running[$!]="$name $SECONDS"
   done
@@ -111,6 +116,7 @@ node_test() {  # NAME FILE
 }
 
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
+picked() { [ "${#only[@]}" -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]]; }  # NAME of a test: all are, unless some are named
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
@@ -158,6 +164,7 @@ if wanted sql || wanted integration || wanted clients; then
       for source in endpoints/*.c workers/*.c sse-bridge.c; do
         name=$(basename "$source" .c)
         [[ $name == *-* ]] && continue
+        picked "sql/$name" || continue
         status=0
         "$MOPL_BIN/$name" --check-sql >"$work/log" 2>&1 || status=$?
         judge "sql/$name" "$status" $((status == 0)) 0 "$work/log"
@@ -166,12 +173,14 @@ if wanted sql || wanted integration || wanted clients; then
     if wanted integration; then
       for source in tests/integration/test_*.c; do
         name=$(basename "$source" .c)
+        picked "integration/$name" || continue
         criterion "integration/$name" "$build/tests/integration/$name" --jobs 1
       done
     fi
     if wanted clients; then
       for source in tests/clients/*.test.js; do
         name=$(basename "$source" .test.js)
+        picked "clients/$name" || continue
         [ "$browser" = yes ] || ! grep -q playwright "$source" || continue
         node_test "clients/$name" "$source"
       done
@@ -195,17 +204,24 @@ fi
 for suite in batch search faults monitoring; do
   if ! wanted "$suite" || [ "$mode" != release ]; then continue; fi
   for source in tests/"$suite"/*.test.js; do
-    node_test "$suite/$(basename "$source" .test.js)" "$source"
+    name=$suite/$(basename "$source" .test.js)
+    picked "$name" || continue
+    node_test "$name" "$source"
     grep '^# .*recall@10' "$work/log" | sed 's/^# \\#/       /' || true
   done
 done
 
 # What people are told to type runs the released programs.
 if wanted docs && [ "$mode" = release ]; then
-  log=$work/log status=0
-  MOPL_PORT=$(free_port) MOPL_DATA=$work/docs tests/docs.sh >"$log" 2>&1 || status=$?
-  judge docs "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
-  for source in tests/docs/*.test.js; do node_test "docs/$(basename "$source" .test.js)" "$source"; done
+  if picked docs; then
+    log=$work/log status=0
+    MOPL_PORT=$(free_port) MOPL_DATA=$work/docs tests/docs.sh >"$log" 2>&1 || status=$?
+    judge docs "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
+  fi
+  for source in tests/docs/*.test.js; do
+    name=docs/$(basename "$source" .test.js)
+    if picked "$name"; then node_test "$name" "$source"; fi
+  done
 fi
 
 # What the document of quality names must have run by now.
@@ -214,6 +230,10 @@ if [ "$whole" = yes ]; then
   tests/quality.sh "$work/ran" >"$log" || status=$?
   judge quality "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
 fi
+
+for name in "${only[@]}"; do
+  grep -qxF "$name" "$work/ran" 2>/dev/null || count "$name: there is no such test" 0 1 /dev/null
+done
 
 for report in "$work"/reports/*; do
   [ -e "$report" ] || continue

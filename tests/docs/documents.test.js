@@ -87,7 +87,7 @@ test('the functions and names that the tour and the page on changing it speak of
 });
 
 test('settings, goals of make and commands of mopl that are named exist', () => {
-    const makefile = read('Makefile');
+    const makefile = read('Makefile') + read('packaging/install.mk');
     const usage = spawnSync('./mopl', ['help'], { cwd: project, encoding: 'utf8' }).stdout;
     const missing = [];
     for (const file of documents) {
@@ -97,12 +97,27 @@ test('settings, goals of make and commands of mopl that are named exist', () => 
             const known = words.has(name) || own.includes(name);
             if (!known) missing.push(`${file}: ${name}`);
         }
-        for (const [, goal] of text.matchAll(/`make ([a-z][a-z-]*)/g)) {
-            if (!new RegExp(`^[a-z -]*\\b${goal}\\b[a-z -]*:`, 'm').test(makefile)) missing.push(`${file}: make ${goal}`);
+        for (const [, goal] of text.matchAll(/`make ([a-z][a-z._-]*)/g)) {
+            if (!new RegExp(`^[a-z ._-]*\\b${goal}\\b[a-z ._-]*:`, 'm').test(makefile)) missing.push(`${file}: make ${goal}`);
         }
         for (const [, command] of text.matchAll(/\.\/mopl ([a-z][a-z-]*)/g)) {
             if (!new RegExp(`^  ${command}\\b`, 'm').test(usage)) missing.push(`${file}: ./mopl ${command}`);
         }
     }
     assert.deepEqual(missing, []);
+});
+
+test('what is installed has its line among the dependencies, and what has a line is installed', () => {
+    const page = read('docs/decisions/001-dependencies.md');
+    const named = new Set(page.match(/@?[\w+./-]+/g));
+    const script = read('scripts/install.sh');
+    const debian = [...script.matchAll(/^\w+_packages=\(([^)]*)\)/gm)].flatMap(([, list]) => list.replace(/#.*$/gm, '').split(/\s+/)).filter(Boolean);
+    assert.ok(debian.length > 50);
+    const node = ['tests/clients', 'tests/monitoring'].flatMap((folder) => Object.keys(JSON.parse(read(`${folder}/package.json`)).devDependencies));
+    const maven = ['kafka', 's3'].flatMap((name) => [...read(`scripts/${name}-pom.xml`).matchAll(/<dependency>\s*<groupId>[^<]*<\/groupId>\s*<artifactId>([^<]*)/g)].map(([, id]) => id));
+    const python = [...read('docs/viewer/requirements.txt').matchAll(/^([\w-]+)==/gm)].map(([, name]) => name);
+    assert.deepEqual([...debian, ...node, ...maven, ...python].filter((name) => !named.has(name)), []);
+    const installed = new Set([...debian, ...node, ...maven, ...python, 'nodejs', 'npm']);
+    const columns = [...page.matchAll(/^\| [^|]+ \| ([^|]*) \|/gm)].flatMap(([, cell]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name));
+    assert.deepEqual(columns.filter((name) => !name.includes('/') && !installed.has(name)), []);
 });

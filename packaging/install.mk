@@ -54,7 +54,7 @@ install: build man ## install below PREFIX (/usr/local), staged below DESTDIR if
 	ln -sfn $$(realpath -m --relative-to=$(BINDIR) $(SHAREDIR))/mopl $$D$(BINDIR)/mopl; \
 	install -m 644 VERSION packaging/settings.env $$D$(SHAREDIR); \
 	for f in $(INSTALLED_SCRIPTS); do install -m $$([ -x $$f ] && echo 755 || echo 644) $$f $$D$(SHAREDIR)/scripts; done; \
-	install -m 644 scripts/kafka-pom.xml $$D$(SHAREDIR)/scripts; \
+	install -m 644 scripts/kafka-pom.xml scripts/kafka.sha256 $$D$(SHAREDIR)/scripts; \
 	install -m 644 scripts/search/* $$D$(SHAREDIR)/scripts/search; \
 	printf '%s\n' "$$INSTALLED_PATHS" >$$D$(SHAREDIR)/scripts/paths.sh; \
 	for part in lighttpd sql/migrations data/catalogue docs/viewer monitoring; do \

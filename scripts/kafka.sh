@@ -7,23 +7,13 @@
 set -euo pipefail
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
 . "$project/scripts/paths.sh"
+. "$project/scripts/jars.sh"
+lists=("$project/scripts/kafka-pom.xml" "$project/scripts/kafka.sha256")
 jars=$vendor/kafka
 
 usage() { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
 
-# Fetched aside and renamed, so that a folder of that name is complete; named after what the list says.
-install_jars() {
-  local mark
-  umask 022  # the broker may run as another user
-  mark=$(sha256sum <"$project/scripts/kafka-pom.xml" | cut -c 1-16)
-  [ ! -e "$jars/$mark" ] || return 0
-  rm -rf "$jars" "$jars.new"
-  mkdir -p "$jars.new"
-  mvn --batch-mode --quiet -Dstyle.color=never -f "$project/scripts/kafka-pom.xml" dependency:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$jars.new"
-  touch "$jars.new/$mark"
-  mv "$jars.new" "$jars"
-}
+fetch() { fetch_jars "${lists[@]}" "$1"; }
 
 write_settings() {  # FOLDER PORT
   cat <<EOT
@@ -71,7 +61,7 @@ run() {  # FOLDER PORT
 }
 
 case "${1:-}/$#" in
-  install/1) install_jars ;;
+  install/1) make_folder "$jars" fetch "${lists[@]}" ;;
   run/3) run "$2" "$3" ;;
   *) usage ;;
 esac

@@ -7,24 +7,13 @@
 set -euo pipefail
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
 . "$project/scripts/paths.sh"
+. "$project/scripts/jars.sh"
+lists=("$project/scripts/s3-pom.xml" "$project/scripts/s3.sha256")
 jars=$vendor/s3
 
 usage() { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
 
-# Fetched aside, held against the list of hashes, and renamed, so that a folder of that name is complete; named after what the lists say.
-install_jars() {
-  local mark
-  umask 022  # the server may run as another user
-  mark=$(cat "$project/scripts/s3-pom.xml" "$project/scripts/s3.sha256" | sha256sum | cut -c 1-16)
-  [ ! -e "$jars/$mark" ] || return 0
-  rm -rf "$jars" "$jars.new"
-  mkdir -p "$jars.new"
-  mvn --batch-mode --quiet -Dstyle.color=never -f "$project/scripts/s3-pom.xml" dependency:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$jars.new"
-  (cd "$jars.new" && sha256sum --quiet --strict -c "$project/scripts/s3.sha256")
-  touch "$jars.new/$mark"
-  mv "$jars.new" "$jars"
-}
+fetch() { fetch_jars "${lists[@]}" "$1"; }
 
 write_settings() {  # FOLDER PORT
   cat >"$1/s3.properties" <<EOT
@@ -60,7 +49,7 @@ run() {  # FOLDER PORT [BUCKET]: a bucket is a folder of the data
 }
 
 case "${1:-}/$#" in
-  install/1) install_jars ;;
+  install/1) make_folder "$jars" fetch "${lists[@]}" ;;
   run/3 | run/4) run "$2" "$3" "${4:-}" ;;
   *) usage ;;
 esac

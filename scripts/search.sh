@@ -9,6 +9,7 @@ set -euo pipefail
 project=$(dirname "$(dirname "$(readlink -f "$0")")")
 sources=$project/scripts/search
 . "$project/scripts/paths.sh"
+. "$project/scripts/jars.sh"
 programs=$vendor/search
 
 usage() { sed -n '3,4s/^# //p' "$0" >&2; exit 2; }
@@ -22,26 +23,17 @@ describe_module() {  # FOLDER CLASS
     java.version=17 "classname=$2" >"$1/plugin-descriptor.properties"
 }
 
-# Fetched and compiled aside and renamed, so that a folder of that name is complete; named after what the sources say.
-install_programs() {
-  local mark new=$programs.new
-  umask 022  # the node may run as another user
-  mark=$(cat "$sources"/* | sha256sum | cut -c 1-16)
-  [ ! -e "$programs/$mark" ] || return 0
-  rm -rf "$programs" "$new"
-  mkdir -p "$new"/{lib,config,plugins,modules/transport-netty4,modules/analysis-korean}
-  mvn --batch-mode --quiet -Dstyle.color=never -f "$sources/pom.xml" dependency:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$new/lib"
-  mv "$new"/lib/{netty-,transport-netty4-}*.jar "$new/modules/transport-netty4/"
-  mv "$new"/lib/lucene-analysis-nori-*.jar "$new/modules/analysis-korean/"
-  describe_module "$new/modules/transport-netty4" org.elasticsearch.transport.netty4.Netty4Plugin
-  describe_module "$new/modules/analysis-korean" KoreanPlugin
-  javac -cp "$new/lib/*" -d "$new/lib" "$sources/SearchNode.java"
-  javac -cp "$new/lib/*:$new/modules/analysis-korean/*" -d "$new/classes" "$sources/KoreanPlugin.java"
-  jar --create --file "$new/modules/analysis-korean/analysis-korean.jar" -C "$new/classes" .
-  rm -r "$new/classes"
-  touch "$new/$mark"
-  mv "$new" "$programs"
+make_programs() {  # FOLDER
+  mkdir -p "$1"/{lib,config,plugins,modules/transport-netty4,modules/analysis-korean}
+  fetch_jars "$sources/pom.xml" "$sources/jars.sha256" "$1/lib"
+  mv "$1"/lib/{netty-,transport-netty4-}*.jar "$1/modules/transport-netty4/"
+  mv "$1"/lib/lucene-analysis-nori-*.jar "$1/modules/analysis-korean/"
+  describe_module "$1/modules/transport-netty4" org.elasticsearch.transport.netty4.Netty4Plugin
+  describe_module "$1/modules/analysis-korean" KoreanPlugin
+  javac -cp "$1/lib/*" -d "$1/lib" "$sources/SearchNode.java"
+  javac -cp "$1/lib/*:$1/modules/analysis-korean/*" -d "$1/classes" "$sources/KoreanPlugin.java"
+  jar --create --file "$1/modules/analysis-korean/analysis-korean.jar" -C "$1/classes" .
+  rm -r "$1/classes"
 }
 
 run() {  # FOLDER PORT
@@ -53,7 +45,7 @@ run() {  # FOLDER PORT
 }
 
 case "${1:-}/$#" in
-  install/1) install_programs ;;
+  install/1) make_folder "$programs" make_programs "$sources"/* ;;
   run/3) run "$2" "$3" ;;
   *) usage ;;
 esac

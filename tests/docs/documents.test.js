@@ -55,6 +55,12 @@ test('every page can be reached from README.md', () => {
     assert.deepEqual(documents.filter((file) => !reached.has(file) && !decisions(file)), []);
 });
 
+test("README's picture shows every responder and worker", () => {
+    const picture = blocks(read('README.md')).find(({ info, text }) => info === '' && text.includes('lighttpd')).text.match(/\w+/g);
+    const programs = ['endpoints', 'workers'].flatMap((folder) => readdirSync(path.join(project, folder)).filter((name) => /^[^-]+\.c$/.test(name)));
+    assert.deepEqual(programs.map((name) => name.slice(0, -2)).filter((name) => !picture.includes(name)), []);
+});
+
 /** What stands in backquotes in a document, its fenced blocks left out. */
 const quoted = (file) => [...prose(read(file)).matchAll(/`([^`\n]+)`/g)].map(([, text]) => text);
 

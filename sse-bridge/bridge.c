@@ -13,6 +13,7 @@
 #include "pg.h"
 #include "presence.h"
 #include "redis_link.h"
+#include "shares.h"
 #include "sse.h"
 #include "stomp.h"
 #include "topics.h"
@@ -24,8 +25,8 @@ enum {
     POSTGRES_CONNECTIONS = 4,
     READY_MS = 5000,  /* a part that is away does not keep a process from standing by for longer */
     TAKEN_MS = 3000,  /* longest wait for the other process to take over */
-    ENDED_MS = 17000, /* from SIGTERM on: then streams that still do not end are cut off */
-    EXIT_MS = 19000,  /* and what is still queued for PostgreSQL is left */
+    ENDED_MS = 16000, /* from SIGTERM on: then streams that still do not end are cut off */
+    EXIT_MS = 18000,  /* and what is still queued for PostgreSQL is left: all is to be over within 20 s */
     SETTLE_MS = 200,  /* what was sent last to Redis is on its way by then */
     STOP_SIGNALS = 3,
     EXIT_FAILED = 1,
@@ -78,7 +79,9 @@ static void on_in_step(void *context) {
 
 static void on_redis(void *context, bool up) {
     struct bridge *b = context;
-    if (up) viewing_renew(b);
+    if (!up) return;
+    viewing_renew(b);
+    shares_renew(b);
 }
 
 static enum rc open_parts(struct bridge *b) {
@@ -91,6 +94,7 @@ static enum rc open_parts(struct bridge *b) {
     b->pg = pg_new(b, POSTGRES_CONNECTIONS);
     b->redis = redis_link_new(b, on_redis, b);
     b->people = people_new(b);
+    b->shares = shares_new(b);
     b->topics = topics_new();
     b->viewing = viewing_new(b);
     b->logs = logs_new(b);
@@ -108,6 +112,7 @@ static void close_parts(struct bridge *b) {
     presence_free(b->presence);
     viewing_free(b->viewing);
     redis_link_free(b->redis);
+    shares_free(b->shares);
     pg_free(b->pg);
     logs_free(b->logs);
     people_free(b->people);
@@ -122,6 +127,7 @@ static void activate(struct process *p) {
     struct bridge *b = &p->bridge;
     b->state = BRIDGE_ACTIVE;
     presence_activate(b->presence);
+    shares_begin(b);
     listener_open(&p->front);
     if (p->has_direct) listener_open(&p->direct);
     log_event(LOG_INFO, "bridge_active", LOG_I64("afterMs", clock_mono_ms() - p->began_ms));
@@ -166,7 +172,8 @@ static void go_on_ending(struct process *p) {
     } else if (p->phase == PHASE_LEAVING) {
         go_on_leaving(p);
     } else {
-        bool settled = pg_waiting(p->bridge.pg) == 0 && now_ms - p->settling_ms >= SETTLE_MS;
+        bool settled =
+            pg_waiting(p->bridge.pg) == 0 && stomp_messages_waiting(&p->bridge) == 0 && now_ms - p->settling_ms >= SETTLE_MS;
         if (settled || now_ms - p->given_ms >= EXIT_MS) ev_break(p->bridge.loop, EVBREAK_ALL);
     }
 }
@@ -195,6 +202,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events) {
     p->bridge.state = BRIDGE_DRAINING;
     p->phase = PHASE_GIVEN;
     p->given_ms = clock_mono_ms();
+    shares_end(&p->bridge);
     listener_shut(&p->front);
     if (p->has_direct) listener_shut(&p->direct);
     turns_give(&p->turns);

@@ -24,6 +24,7 @@ struct bridge {
     struct bus_input *bus;
     struct presence *presence;
     struct people *people;
+    struct shares *shares; /* limits of people on all bridges (shares.c) */
     struct topics *topics;
     struct viewing *viewing; /* who has a conversation open, for Redis (viewing.c) */
     struct logs *logs;       /* the SSE side's reading of people's event logs (sse.c) */

@@ -1,5 +1,6 @@
 #include "people.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -12,6 +13,7 @@
 #include "mem.h"
 #include "outbox.h"
 #include "pg.h"
+#include "shares.h"
 
 enum {
     IDENTIFY_MS = 10000,
@@ -38,9 +40,11 @@ struct people {
 struct person {
     struct id_entry entry; /* his id */
     struct people *people;
-    struct stream *streams;
+    struct stream *streams; /* NULL: none (any more, or yet) */
     unsigned counts[STREAM_KINDS];
-    char *summary; /* owned */
+    unsigned coming[STREAM_KINDS]; /* are asked for */
+    unsigned told[STREAM_KINDS];   /* his share, as Redis was told or asked last */
+    char *summary;                 /* owned */
     size_t summary_len;
     struct uuid *blocked; /* owned; NULL: nobody */
     size_t blocked_count;
@@ -85,69 +89,7 @@ static struct db_stmt find_blocked = {"people_blocked", "SELECT u.id, " BLOCKED 
 
 struct db_stmt *const people_statements[] = {&find_session, &find_ended, &find_living, &find_blocked, NULL};
 
-/* Who is it? */
-
-struct identify {
-    struct bridge *bridge;
-    struct pg_call *call; /* NULL: the token was bad */
-    struct timer refuse;
-    struct uuid user_id;
-    struct uuid session_id;
-    void (*done)(void *context, enum rc rc, const struct identity *who);
-    void *context;
-};
-
-static void answer(struct identify *i, enum rc rc, const struct identity *who) {
-    struct identify asked = *i;
-    timer_clear(&i->refuse);
-    free(i);
-    asked.done(asked.context, rc, who);
-}
-
-static void refuse_token(struct timer *t) {
-    answer((struct identify *)((char *)t - offsetof(struct identify, refuse)), RC_UNAUTHENTICATED, NULL);
-}
-
-static void session_found(void *context, enum rc rc, const struct db_rows *rows, const char *constraint) {
-    struct identify *i = context;
-    (void)constraint;
-    if (rc != RC_OK) {
-        answer(i, RC_UNAVAILABLE, NULL);
-    } else if (rows->count == 0) {
-        answer(i, RC_UNAUTHENTICATED, NULL);
-    } else {
-        struct identity who = {i->user_id,         i->session_id,      db_text(rows, 0, 0), db_text(rows, 0, 1),
-                               db_i64(rows, 0, 2), db_i64(rows, 0, 3), db_array(rows, 0, 4)};
-        answer(i, RC_OK, &who);
-    }
-}
-
-struct identify *people_identify(struct bridge *b, struct str token,
-                                 void (*done)(void *context, enum rc rc, const struct identity *who), void *context) {
-    struct identify *i = mem_zalloc(sizeof *i);
-    struct jwt_claims claims;
-    struct db_params p;
-    *i = (struct identify){.bridge = b, .done = done, .context = context};
-    if (jwt_token_verify(b->conf, token, INT64_MIN, &claims) != RC_OK) {
-        timer_set(&b->wheel, &i->refuse, 0, refuse_token);
-        return i;
-    }
-    i->user_id = claims.user_id;
-    i->session_id = claims.session_id;
-    dbp_init(&p);
-    dbp_uuid(&p, i->session_id);
-    dbp_uuid(&p, i->user_id);
-    i->call = pg_exec(b->pg, pg_lane(i->session_id), &find_session, &p, IDENTIFY_MS, session_found, i);
-    return i;
-}
-
-void people_identify_cancel(struct identify *i) {
-    if (i->call) pg_cancel(i->call);
-    timer_clear(&i->refuse);
-    free(i);
-}
-
-/* Streams */
+/* People */
 
 static void write_summary(struct person *p, struct str name, struct str image_key) {
     struct buf out;
@@ -210,6 +152,10 @@ static void person_free(struct person *p) {
     free(p);
 }
 
+static bool is_here(const struct person *p) {
+    return p->streams || p->coming[STREAM_SSE] > 0 || p->coming[STREAM_STOMP] > 0;
+}
+
 static void person_leaves(struct timer *t) {
     person_free((struct person *)((char *)t - offsetof(struct person, leave)));
 }
@@ -230,10 +176,135 @@ static void session_free(struct session *s) {
     free(s);
 }
 
-static int64_t limit_of(const struct conf *conf, enum stream_kind kind) {
-    if (!conf->rate_limits) return INT64_MAX;
-    return kind == STREAM_SSE ? conf->limit_streams_sse : conf->limit_streams_websocket;
+/* Who is it? */
+
+struct identify {
+    struct bridge *bridge;
+    struct person *person; /* NULL: the token was bad */
+    struct share_ask *ask; /* NULL: not asked, or answered */
+    struct pg_call *call;  /* NULL: not asked yet */
+    struct timer refuse;
+    enum stream_kind kind;
+    bool full; /* he has as many as he may on all bridges; said when his session has been found alive */
+    struct uuid session_id;
+    void (*done)(void *context, enum rc rc, const struct identity *who);
+    void *context;
+};
+
+static unsigned limit_of(const struct conf *conf, enum stream_kind kind) {
+    if (!conf->rate_limits) return UINT_MAX;
+    return (unsigned)(kind == STREAM_SSE ? conf->limit_streams_sse : conf->limit_streams_websocket);
 }
+
+static unsigned share_of(const struct person *p, enum stream_kind kind) {
+    return p->counts[kind] + p->coming[kind];
+}
+
+static void tell_share(struct person *p, enum stream_kind kind) {
+    unsigned share = share_of(p, kind);
+    if (share == p->told[kind]) return;
+    p->told[kind] = share;
+    shares_tell(p->people->bridge, p->entry.id, kind, share);
+}
+
+void people_tell_shares(struct bridge *b) {
+    for (struct id_entry *e = id_table_next(&b->people->persons, NULL); e; e = id_table_next(&b->people->persons, e)) {
+        struct person *p = (struct person *)e;
+        for (int kind = 0; kind < STREAM_KINDS; kind++) {
+            p->told[kind] = 0;
+            tell_share(p, (enum stream_kind)kind);
+        }
+    }
+}
+
+/* He is on his way no longer: he has come, or will not. */
+static void arrive(struct person *p, enum stream_kind kind) {
+    tell_share(p, kind);
+    if (!is_here(p)) timer_set(&p->people->bridge->wheel, &p->leave, PERSON_LEAVE_MS, person_leaves);
+}
+
+static void answer(struct identify *i, enum rc rc, const struct identity *who) {
+    struct identify asked = *i;
+    timer_clear(&i->refuse);
+    free(i);
+    if (asked.person) asked.person->coming[asked.kind]--;
+    asked.done(asked.context, rc, who);
+    if (asked.person) arrive(asked.person, asked.kind);
+}
+
+static void refuse_token(struct timer *t) {
+    answer((struct identify *)((char *)t - offsetof(struct identify, refuse)), RC_UNAUTHENTICATED, NULL);
+}
+
+static void session_found(void *context, enum rc rc, const struct db_rows *rows, const char *constraint) {
+    struct identify *i = context;
+    (void)constraint;
+    if (rc != RC_OK) {
+        answer(i, RC_UNAVAILABLE, NULL);
+    } else if (rows->count == 0) {
+        answer(i, RC_UNAUTHENTICATED, NULL);
+    } else if (i->full) {
+        answer(i, RC_TOO_MANY, NULL);
+    } else {
+        struct identity who = {i->person->entry.id, i->session_id,      db_text(rows, 0, 0), db_text(rows, 0, 1),
+                               db_i64(rows, 0, 2),  db_i64(rows, 0, 3), db_array(rows, 0, 4)};
+        answer(i, RC_OK, &who);
+    }
+}
+
+static void find_session_of(struct identify *i) {
+    struct db_params p;
+    dbp_init(&p);
+    dbp_uuid(&p, i->session_id);
+    dbp_uuid(&p, i->person->entry.id);
+    i->call = pg_exec(i->bridge->pg, pg_lane(i->session_id), &find_session, &p, IDENTIFY_MS, session_found, i);
+}
+
+/* What Redis has not let in is told again as it is: another question may have been under way. */
+static void share_answered(void *context, bool within) {
+    struct identify *i = context;
+    i->ask = NULL;
+    i->full = !within;
+    if (!within) i->person->told[i->kind] = UINT_MAX;
+    find_session_of(i);
+}
+
+static void ask_share(struct identify *i) {
+    struct person *p = i->person;
+    p->coming[i->kind]++;
+    unsigned share = share_of(p, i->kind);
+    i->ask = shares_ask_stream(i->bridge, p->entry.id, i->kind, share, limit_of(i->bridge->conf, i->kind), share_answered, i);
+    p->told[i->kind] = share;
+    if (!i->ask) find_session_of(i);
+}
+
+struct identify *people_identify(struct bridge *b, struct str token, enum stream_kind kind,
+                                 void (*done)(void *context, enum rc rc, const struct identity *who), void *context) {
+    struct identify *i = mem_zalloc(sizeof *i);
+    struct jwt_claims claims;
+    *i = (struct identify){.bridge = b, .kind = kind, .done = done, .context = context};
+    if (jwt_token_verify(b->conf, token, INT64_MIN, &claims) != RC_OK) {
+        timer_set(&b->wheel, &i->refuse, 0, refuse_token);
+        return i;
+    }
+    i->person = person_of(b->people, claims.user_id);
+    i->session_id = claims.session_id;
+    ask_share(i);
+    return i;
+}
+
+void people_identify_cancel(struct identify *i) {
+    if (i->ask) shares_cancel(i->ask);
+    if (i->call) pg_cancel(i->call);
+    timer_clear(&i->refuse);
+    if (i->person) {
+        i->person->coming[i->kind]--;
+        arrive(i->person, i->kind);
+    }
+    free(i);
+}
+
+/* Streams */
 
 enum rc people_add(struct bridge *b, struct stream *s, const struct identity *who) {
     struct people *people = b->people;
@@ -265,7 +336,7 @@ void people_remove(struct bridge *b, struct stream *s) {
     p->counts[s->kind]--;
     b->people->streams[s->kind]--;
     if (!session->streams) session_free(session);
-    if (!p->streams) timer_set(&b->wheel, &p->leave, PERSON_LEAVE_MS, person_leaves);
+    arrive(p, s->kind);
 }
 
 struct person *people_find(const struct bridge *b, struct uuid user_id) {

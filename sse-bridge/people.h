@@ -40,14 +40,16 @@ struct identity {
     int64_t log_begins;      /* events up to here may have been purged */
     struct db_array blocked; /* ids of those whom he has blocked, or who have blocked him; borrowed for the call */
 };
-/* Asks PostgreSQL; `done` comes once, later: RC_OK, RC_UNAUTHENTICATED, or RC_UNAVAILABLE if it could not be asked in 10 s. */
+/* Asks PostgreSQL, and Redis whether he may have one more stream of this kind (shares.h), which counts from then on. `done` comes
+ * once, later: RC_OK, upon which he has to be added within the call; RC_UNAUTHENTICATED; RC_TOO_MANY; or RC_UNAVAILABLE if
+ * PostgreSQL could not be asked in 10 s. */
 struct identify;
-struct identify *people_identify(struct bridge *b, struct str token,
+struct identify *people_identify(struct bridge *b, struct str token, enum stream_kind kind,
                                  void (*done)(void *context, enum rc rc, const struct identity *who), void *context);
 /* Nobody waits for it any more; `done` will not come. */
 void people_identify_cancel(struct identify *i);
 
-/* RC_TOO_MANY above the limit of the settings for this kind: the stream is not added. */
+/* RC_TOO_MANY above the limit of the settings for this kind on this bridge: the stream is not added. */
 MUST_CHECK enum rc people_add(struct bridge *b, struct stream *s, const struct identity *who);
 void people_remove(struct bridge *b, struct stream *s);
 /* NULL if he has no stream here. */
@@ -60,7 +62,7 @@ struct str person_summary(const struct person *p);
 bool people_any_blocked(const struct bridge *b);
 /* One of the two has blocked the other: neither sees the other's chat. */
 bool person_is_blocked(const struct person *p, struct uuid other);
-/* He may send one more direct message now: MOPL_LIMIT_DIRECT_MESSAGES_PER_SECOND, on this bridge. */
+/* He may send one more direct message now: MOPL_LIMIT_DIRECT_MESSAGES_PER_SECOND, by what he sent on this bridge. */
 bool person_allowed(struct person *p);
 
 /* Ends the streams of sessions (a TOPIC_SESSIONS payload); of sign-outs a second later, so that the page has unsubscribed. */
@@ -73,6 +75,8 @@ void people_look(struct bridge *b);
 /* Ends all streams of a user, for operators; how many there were. */
 size_t people_close_user(struct bridge *b, struct uuid user_id);
 size_t people_streams(const struct bridge *b, enum stream_kind kind);
+/* Tells the shares of all (shares.h). */
+void people_tell_shares(struct bridge *b);
 /* Walks the people who have a stream here: NULL begins, and NULL ends. */
 struct person *people_next(const struct bridge *b, const struct person *after);
 

@@ -184,7 +184,7 @@ struct pg_call *pg_exec(struct pg *pg, uint32_t lane, struct db_stmt *stmt, cons
     }
     struct pg_link *l = c->link = &pg->links[lane % (uint32_t)pg->link_count];
     append(&l->queue, c);
-    timer_set(&pg->bridge->wheel, &c->timer, timeout_ms, on_call_timeout);
+    if (timeout_ms != PG_FOREVER) timer_set(&pg->bridge->wheel, &c->timer, timeout_ms, on_call_timeout);
     if (l->state == LINK_CLOSED) open_link(l);
     if (l->state == LINK_READY) run_next(l);
     return c;

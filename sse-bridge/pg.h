@@ -11,6 +11,7 @@ struct pg;
 struct pg_call;
 
 enum { PG_CONNECTIONS_MAX = 8, PG_WAITING_MAX = 100000, PG_STATEMENT_MS = 10000 /* the server's own limit of each */ };
+#define PG_FOREVER UINT32_MAX /* as a timeout: none */
 
 /* `connections` of them, opened lazily and again by themselves (200 ms to 2 s apart); one log line per change of state. */
 struct pg *pg_new(struct bridge *b, int connections);

@@ -4,11 +4,12 @@
 #include "presence_parts.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "slot.h"
+#include "topics.h"
 
 enum { RENEWALS_PER_LEASE = 6 };
 
@@ -36,10 +37,12 @@ static void note_reentry(const struct presence *p, enum presence_reentry reentry
     log_event(LOG_WARN, "presence_entered_again", LOG_CSTR("reason", reasons[reason]), LOG_I64("people", p->watchers.count));
 }
 
+/* What people here know of their rooms is wrong from here on: they are to come back, and be told what is. */
 static void note_missed(struct presence *p, bool same_epoch) {
     if (p->missed > 0 && same_epoch) {
         metric_add(metric_one(&missed), (uint64_t)p->missed);
         log_event(LOG_ERROR, "live_log_missed", LOG_I64("entries", p->missed));
+        topics_missed(p->b);
     }
     p->missed = 0;
 }
@@ -62,6 +65,8 @@ static void on_greeted(void *context, enum rc rc, const redisReply *reply) {
     }
     if (reentry != REENTER_NONE) note_reentry(p, reentry);
     note_missed(p, reentry != REENTER_QUIETLY);
+    int64_t base = reply_number(reply, 3);
+    if (base > p->position) p->position = base; /* the log of this epoch begins there, so nothing was missed */
     buf_reset(&p->epoch, SIZE_MAX);
     buf_add(&p->epoch, epoch);
     p->ready = true;
@@ -118,11 +123,9 @@ static void on_log_link(void *context, bool up) {
 
 struct presence *presence_new(struct bridge *b) {
     struct presence *p = mem_zalloc(sizeof *p);
-    char host[256] = "";
     p->b = b;
     uuid_cstr(uuid_v7(), p->id);
-    (void)gethostname(host, sizeof host - 1);
-    buf_addf(&p->slot, "%s:%s:%d", host, b->conf->data_dir, b->number);
+    slot_put(&p->slot, b);
     p->link = redis_link_new(b, on_link, p);
     p->log = redis_link_new(b, on_log_link, p);
     ev_timer_init(&p->tick, on_tick, 1., 1.);

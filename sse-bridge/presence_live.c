@@ -110,7 +110,7 @@ static void hear(struct presence *p, const redisReply *entry) {
     struct presence_news news = {0};
     if (!str_to_i64(str_cut(&id, '-'), &news.position) || news.position <= p->position || entry->elements < 2) return;
     if (news.position > p->position + 1) {
-        p->missed = news.position - p->position - 1;
+        p->missed += news.position - p->position - 1;
         presence_greet(p);
     }
     p->position = news.position;

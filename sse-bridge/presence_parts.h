@@ -1,9 +1,8 @@
 /* What the files of presence share: presence.c (introduction, life), presence_tabs.c (join and leave), presence_chat.c,
- * presence_live.c (what people are told), presence_sweep.c (what runs out, what is derived), presence_args.c. */
+ * presence_live.c (what people are told), presence_sweep.c (what runs out, what is derived). */
 #ifndef MOPL_BRIDGE_PRESENCE_PARTS_H
 #define MOPL_BRIDGE_PRESENCE_PARTS_H
 
-#include "arena.h"
 #include "buf.h"
 #include "id_table.h"
 #include "metrics.h"
@@ -11,6 +10,7 @@
 #include "presence.h"
 #include "presence_scripts.h"
 #include "redis_link.h"
+#include "script_args.h"
 
 enum presence_phase { PRESENCE_IDLE, PRESENCE_ACTIVE, PRESENCE_RETIRED };
 
@@ -143,27 +143,6 @@ struct presence {
     struct chat_history *histories;
     struct presence_sweeper sweeper;
 };
-
-/* presence_args.c: arguments of a script, gathered in an arena. */
-struct script_args {
-    struct arena arena;
-    struct str items[8];
-    size_t count;
-};
-void script_args_init(struct script_args *args);
-void script_args_text(struct script_args *args, struct str text);
-void script_args_id(struct script_args *args, struct uuid id);
-void script_args_number(struct script_args *args, int64_t number);
-/* Sends it and releases the arguments. */
-void script_args_send(struct script_args *args, struct redis_link *link, struct redis_link_script *script, redis_done *done,
-                      void *context);
-
-/* The i-th element of an array reply; absent if it has none such, or no text. */
-struct str reply_text(const redisReply *reply, size_t i);
-/* The i-th element as a number, whether sent as one or as text; 0 if it is none. */
-int64_t reply_number(const redisReply *reply, size_t i);
-/* True if the script did nothing: see presence_scripts.h. */
-bool reply_is_again(const redisReply *reply);
 
 /* presence.c */
 

@@ -97,13 +97,15 @@
 struct redis_link_script presence_hello = {CLOCK
                                            "local bridge, slot = ARGV[1], ARGV[2]\n"
                                            "local epoch = call('GET', K .. 'epoch')\n"
-                                           "if not epoch then\n"
+                                           "local fresh = not epoch\n"
+                                           "if fresh then\n"
                                            "  epoch = num(ms) .. ':' .. ARGV[5]\n"
                                            "  call('SET', K .. 'epoch', epoch)\n"
                                            "end\n"
                                            "if not call('GET', K .. 'position') then\n"
                                            "  call('SET', K .. 'position', num(math.max(us, tonumber(ARGV[6]))))\n"
                                            "end\n"
+                                           "if fresh then call('SET', K .. 'base', call('GET', K .. 'position')) end\n"
                                            "local former = call('HGET', K .. 'slots', slot)\n"
                                            "if ARGV[7] == '1' and former and call('ZREM', K .. 'bridges', former) == 1 then\n"
                                            "  call('ZADD', K .. 'ended', ms + ARGV[4], former)\n"
@@ -112,7 +114,7 @@ struct redis_link_script presence_hello = {CLOCK
                                            "local alive = call('ZSCORE', K .. 'bridges', bridge) and 1 or 0\n"
                                            "call('ZADD', K .. 'bridges', ms + ARGV[3], bridge)\n"
                                            "call('ZREM', K .. 'ended', bridge)\n"
-                                           "return {epoch, call('GET', K .. 'position'), alive}\n",
+                                           "return {epoch, call('GET', K .. 'position'), alive, call('GET', K .. 'base') or '0'}\n",
                                            ""};
 
 struct redis_link_script presence_retire_script = {

@@ -2,7 +2,7 @@
  * Ids are lower-case texts, times Unix milliseconds (of leases) or microseconds (of joins) by Redis' clock.
  *
  *     epoch         text that is drawn anew when Redis has lost its memory: whoever knows another one has to enter its tabs again
- *     position      counts what is appended to the live log
+ *     position      counts what is appended to the live log; base: where it stood when the epoch began
  *     user:{id}     hash: room, sid (session), at (joined, us), pos (position of his JOIN), who (UserSummary), g (ms until which a
  *                   lost tab keeps him), and for each bridge with tabs of his in this room a field b:{bridge}
  *     room:{id}     sorted set of sid + user id by at (also read by lib/watching.h); rooms: set of those that are not empty
@@ -26,9 +26,9 @@
 /* All are atomic, and all bear repetition but chat. Arguments -> answer; the word "again" alone: nothing was done, for the epoch is
  * another one, or the bridge is not known (any more; one that is on its way still is): presence_hello comes first. */
 
-/* bridge, slot, lease ms, grace ms, new epoch, last position, 1 at first -> epoch, position, 1 if the lease was alive else 0. Takes
- * or renews the lease. At first it takes the slot too: the former holder, which is dead or on its way, ends, and its people have
- * the grace time to come back. */
+/* bridge, slot, lease ms, grace ms, new epoch, last position, 1 at first -> epoch, position, 1 if the lease was alive else 0, base.
+ * Takes or renews the lease. At first it takes the slot too: the former holder, which is dead or on its way, ends, and its people
+ * have the grace time to come back. */
 extern struct redis_link_script presence_hello;
 /* bridge, slot, ms: gives the lease back; what the bridge holds is let go after so long. */
 extern struct redis_link_script presence_retire_script;

@@ -179,7 +179,7 @@ static void identified(void *context, enum rc rc, const struct identity *who);
 
 static void identify(struct sse_stream *s) {
     struct opening *o = s->opening;
-    o->identify = people_identify(conn_bridge(s->conn), str_from(o->token, o->token_len), identified, s);
+    o->identify = people_identify(conn_bridge(s->conn), str_from(o->token, o->token_len), STREAM_SSE, identified, s);
 }
 
 static void identify_again(struct timer *t) {
@@ -193,6 +193,8 @@ static void identified(void *context, enum rc rc, const struct identity *who) {
         let_in(s, who);
     } else if (rc == RC_UNAUTHENTICATED) {
         refuse_token(s);
+    } else if (rc == RC_TOO_MANY) {
+        answer_refusal(s, RC_TOO_MANY);
     } else if (clock_mono_ms() < s->opening->give_up_ms) {
         timer_set(&conn_bridge(s->conn)->wheel, conn_timer(s->conn), AGAIN_MS, identify_again);
     } else {

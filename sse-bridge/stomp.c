@@ -28,7 +28,7 @@ static struct metric refused = {METRIC_COUNT("mopl_bridge_stomp_refused_total", 
 static struct metric connected = {METRIC_COUNT("mopl_bridge_stomp_connected_total", "STOMP connections let in.")};
 static struct metric turned_away = {METRIC_COUNT("mopl_bridge_stomp_turned_away_total", "CONNECT frames answered with ERROR.")};
 static struct metric lost = {METRIC_COUNT("mopl_bridge_stomp_silent_total", "STOMP connections closed for missing heart-beats.")};
-struct metric *const stomp_metrics[] = {&refused, &connected, &turned_away, &lost, NULL};
+struct metric *const stomp_metrics[] = {&refused, &connected, &turned_away, &lost, &stomp_waiting, NULL};
 struct db_stmt *const stomp_statements[] = {&stomp_find_content, &stomp_find_participant, &stomp_store_message, NULL};
 
 static uint32_t now_of(const struct stomp *s) {
@@ -63,6 +63,14 @@ static void close_channel(struct stomp *s, unsigned code, const char *reason) {
     s->state = STOMP_CLOSED;
     leave_people(s);
     s->channel->ops->close(s->channel, code, str_of(reason));
+}
+
+void stomp_break_off(struct stomp *s, const char *why) {
+    close_channel(s, WS_CLOSE_INTERNAL, why);
+}
+
+void stomp_send_back(struct stomp *s) {
+    close_channel(s, WS_CLOSE_GOING_AWAY, "Come back.");
 }
 
 /* The only frame that ends a connection, so it is followed by its end. */
@@ -101,7 +109,7 @@ static void stream_ends(struct stream *stream, bool session_ended) {
     if (session_ended) {
         close_channel(s, WS_CLOSE_SESSION_ENDED, "Session ended");
     } else {
-        close_channel(s, 3000, "Closed by an operator");
+        close_channel(s, 3000, "Go away!"); /* the words of SockJS for it */
     }
 }
 
@@ -152,7 +160,7 @@ static void identified(void *context, enum rc rc, const struct identity *who);
 static void go_on(struct stomp *s);
 
 static void identify(struct stomp *s) {
-    s->identify = people_identify(stomp_bridge(s), buf_str(&s->token), identified, s);
+    s->identify = people_identify(stomp_bridge(s), buf_str(&s->token), STREAM_STOMP, identified, s);
 }
 
 static void identify_again(struct timer *t) {
@@ -186,6 +194,8 @@ static void identified(void *context, enum rc rc, const struct identity *who) {
         let_in(s, who);
     } else if (rc == RC_UNAUTHENTICATED) {
         turn_away(s, "Authentication failed", WS_CLOSE_POLICY);
+    } else if (rc == RC_TOO_MANY) {
+        turn_away(s, "Too many connections", WS_CLOSE_POLICY);
     } else if (clock_mono_ms() < s->give_up_ms) {
         timer_set(&stomp_bridge(s)->wheel, &s->timer, AGAIN_MS, identify_again);
     } else {
@@ -338,6 +348,10 @@ void stomp_closed(struct channel *ch, bool was_lost) {
     buf_fini(&s->token);
     ch->stomp = NULL;
     free(s);
+}
+
+size_t stomp_messages_waiting(struct bridge *b) {
+    return *topics_messages(b);
 }
 
 void stomp_direct_message(struct bridge *b, const struct bus_message *m) {

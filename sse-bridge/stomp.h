@@ -25,6 +25,9 @@
 /* A message of TOPIC_DIRECT_MESSAGES, for those who have its conversation open. */
 void stomp_direct_message(struct bridge *b, const struct bus_message *m);
 
+/* Direct messages that were sent and are not stored yet: those that wait for PostgreSQL do so as long as this process lives. */
+size_t stomp_messages_waiting(struct bridge *b);
+
 /* For metrics_declare; NULL-ended. */
 extern struct metric *const stomp_metrics[];
 /* For --check-sql; NULL-ended. */

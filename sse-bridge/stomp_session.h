@@ -21,6 +21,7 @@ struct stomp {
     uint8_t version;
     uint8_t sub_count;
     bool leaves; /* on purpose: DISCONNECT, or its session has ended */
+    bool stale;  /* it missed news of its rooms, and is to come back */
     struct sub *subs;
     struct sending *sendings;
     struct identify *identify;
@@ -60,9 +61,15 @@ void stomp_unsubscribe(struct stomp *s, const struct stomp_frame *frame);
 void stomp_send_frame(struct stomp *s, const struct stomp_frame *frame);
 /* Ends all subscriptions. */
 void stomp_subs_end(struct stomp *s, enum presence_leave how);
-/* What is being sent goes on without it; the list of such. */
+/* What it sent could not be carried out, and nothing but the end of the connection can tell. No effect on one that is closed. */
+void stomp_break_off(struct stomp *s, const char *why);
+/* Its client is to connect again. */
+void stomp_send_back(struct stomp *s);
+/* What is being sent goes on without it; the list of such, and the number of direct messages that are not stored yet. */
 void stomp_sendings_leave(struct stomp *s);
 struct sending **topics_sendings(struct bridge *b);
+size_t *topics_messages(struct bridge *b);
+extern struct metric stomp_waiting;
 void stomp_sendings_free(struct sending **list);
 extern struct db_stmt stomp_find_content, stomp_find_participant, stomp_store_message;
 

@@ -16,12 +16,19 @@ struct topic {
     uint32_t room;
 };
 
-enum { WRITE_AT = 64 }; /* deliveries after which connections are written to */
+enum {
+    WRITE_AT = 64, /* deliveries after which connections are written to */
+    STEP_MS = 100, /* between those who are sent back */
+};
 
 struct topics {
     struct id_table of[TOPIC_KINDS];
-    bool more; /* messages follow in this turn */
-    struct sending *sendings;
+    bool more;                /* messages follow in this turn */
+    struct sending *sendings; /* whose connection has ended */
+    size_t messages;
+    struct bridge *bridge;
+    struct timer send_back;
+    size_t step; /* so many at a time */
 };
 
 struct topics *topics_new(void) {
@@ -30,6 +37,7 @@ struct topics *topics_new(void) {
 
 void topics_free(struct topics *t) {
     if (!t) return;
+    timer_clear(&t->send_back);
     for (size_t i = 0; i < TOPIC_KINDS; i++) id_table_fini(&t->of[i]);
     stomp_sendings_free(&t->sendings);
     free(t);
@@ -37,6 +45,10 @@ void topics_free(struct topics *t) {
 
 struct sending **topics_sendings(struct bridge *b) {
     return &b->topics->sendings;
+}
+
+size_t *topics_messages(struct bridge *b) {
+    return &b->topics->messages;
 }
 
 static struct topic *find(const struct bridge *b, enum topic_kind kind, struct uuid id) {
@@ -152,4 +164,59 @@ void topics_each(const struct bridge *b, enum topic_kind kind, void (*each)(void
     const struct id_table *table = &b->topics->of[kind];
     for (struct id_entry *e = id_table_next(table, NULL); e; e = id_table_next(table, e))
         each(context, e->id, ((struct topic *)e)->count);
+}
+
+/* Who missed something */
+
+/* Calls `each` for every subscription to a room, until it gives false. */
+static void each_in_rooms(struct bridge *b, bool (*each)(void *context, struct stomp *s), void *context) {
+    static const enum topic_kind rooms[] = {TOPIC_KIND_WATCH, TOPIC_KIND_CHAT};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        const struct id_table *table = &b->topics->of[rooms[i]];
+        for (struct id_entry *e = id_table_next(table, NULL); e; e = id_table_next(table, e)) {
+            const struct topic *topic = (const struct topic *)e;
+            for (uint32_t n = 0; n < topic->count; n++) {
+                if (!each(context, topic->subs[n]->stomp)) return;
+            }
+        }
+    }
+}
+
+static bool mark_stale(void *context, struct stomp *s) {
+    ++*(size_t *)context;
+    s->stale = true;
+    return true;
+}
+
+struct gathering {
+    struct stomp **items;
+    size_t count;
+    size_t room;
+};
+
+static bool gather_stale(void *context, struct stomp *s) {
+    struct gathering *g = context;
+    if (!s->stale) return true;
+    s->stale = false; /* once, though it may have several subscriptions */
+    g->items[g->count++] = s;
+    return g->count < g->room;
+}
+
+static void send_back(struct timer *t) {
+    struct topics *topics = (struct topics *)((char *)t - offsetof(struct topics, send_back));
+    struct gathering g = {.items = mem_alloc(topics->step * sizeof(struct stomp *)), .room = topics->step};
+    each_in_rooms(topics->bridge, gather_stale, &g);
+    for (size_t i = 0; i < g.count; i++) stomp_send_back(g.items[i]);
+    if (g.count == g.room) timer_set(&topics->bridge->wheel, t, STEP_MS, send_back);
+    free(g.items);
+}
+
+void topics_missed(struct bridge *b) {
+    struct topics *t = b->topics;
+    size_t count = 0, steps = (size_t)(b->conf->bridge_drain_ms / STEP_MS) + 1;
+    each_in_rooms(b, mark_stale, &count);
+    if (count == 0) return;
+    t->bridge = b;
+    t->step = count / steps + 1;
+    timer_set(&b->wheel, &t->send_back, 0, send_back);
 }

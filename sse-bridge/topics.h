@@ -20,6 +20,9 @@ void topics_publish(struct bridge *b, enum topic_kind kind, struct uuid id, int6
                     struct str body);
 /* Whether further messages follow in this turn: then those for one connection are written together, at its end. */
 void topics_more(struct bridge *b, bool more);
+/* News of rooms were missed, so what their people know is wrong: all who are subscribed to one now are told to come back (1001),
+ * spread over MOPL_BRIDGE_DRAIN_MS. Nobody leaves his room by that. */
+void topics_missed(struct bridge *b);
 bool topics_has(const struct bridge *b, enum topic_kind kind, struct uuid id);
 /* Calls `each` for every topic of a kind with its number of subscriptions. */
 void topics_each(const struct bridge *b, enum topic_kind kind, void (*each)(void *context, struct uuid id, size_t subs),

@@ -61,6 +61,13 @@ void topics_more(struct bridge *b, bool more) {
     (void)more;
 }
 
+static size_t missed_count;
+
+void topics_missed(struct bridge *b) {
+    (void)b;
+    missed_count++;
+}
+
 static inline void begin_bridge(int i, int number) {
     bridges[i] = loop.bridge;
     bridges[i].number = number;

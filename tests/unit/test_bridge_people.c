@@ -44,7 +44,7 @@ static void answered(void *context, enum rc rc, const struct identity *who) {
 
 static struct answer identify(struct str token) {
     struct answer a = {0};
-    people_identify(&bridge, token, answered, &a);
+    people_identify(&bridge, token, STREAM_SSE, answered, &a);
     cr_assert_eq(a.count, 0, "later, not at once");
     world_until(a.count > 0);
     cr_assert_eq(a.count, 1);
@@ -98,8 +98,8 @@ Test(bridge_people, a_bad_token_is_not) {
 
 Test(bridge_people, nobody_is_told_who_does_not_wait_any_more) {
     struct answer a = {0};
-    people_identify_cancel(people_identify(&bridge, user.token, answered, &a));
-    people_identify_cancel(people_identify(&bridge, STR("bad"), answered, &a));
+    people_identify_cancel(people_identify(&bridge, user.token, STREAM_SSE, answered, &a));
+    people_identify_cancel(people_identify(&bridge, STR("bad"), STREAM_SSE, answered, &a));
     cr_assert_eq(identify(user.token).rc, RC_OK);
     world_idle(200);
     cr_assert_eq(a.count, 0);

@@ -305,6 +305,25 @@ Test(bridge_presence, a_bridge_that_was_taken_for_dead_enters_again) {
     cr_assert_eq(watchers(room), 0);
 }
 
+/* What the live log does not keep any more */
+
+Test(bridge_presence, news_that_are_gone_unread_are_noticed_on_each_bridge) {
+    struct uuid room = content("틈"), kim = person("kim"), lee = person("lee");
+    struct tab *tab = join(0, kim, room);
+    catch_up();
+    cr_assert_eq(missed_count, 0);
+    (void)command(STR("INCRBY"), STR("mopl:w:position"), STR("12000"), (struct str){0});
+    struct tab *late = join(1, lee, room);
+    catch_up();
+    bridge_loop_until(&loop, missed_count == 2);
+    cr_assert_eq(count_of(0, "JOIN", lee, room), 1, "what came behind is told");
+    leave(late, PRESENCE_LEFT);
+    catch_up();
+    bridge_loop_for(&loop, 100);
+    cr_assert_eq(missed_count, 2, "once");
+    leave(tab, PRESENCE_LEFT);
+}
+
 /* Redis that forgets, or is away */
 
 Test(bridge_presence, what_redis_forgets_is_entered_again_quietly) {
@@ -331,6 +350,8 @@ Test(bridge_presence, what_redis_forgets_is_entered_again_quietly) {
     leave(current, PRESENCE_LEFT);
     catch_up();
     cr_assert_eq(watchers(room), 0);
+    bridge_loop_for(&loop, 100);
+    cr_assert_eq(missed_count, 0, "a log that begins anew has no gap");
 }
 
 Test(bridge_presence, who_was_lost_is_not_forgotten_with_redis) {

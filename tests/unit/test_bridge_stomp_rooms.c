@@ -196,6 +196,36 @@ Test(bridge_stomp_rooms, a_lost_connection_is_waited_for) {
     client_gone(&c);
 }
 
+Test(bridge_stomp_rooms, who_missed_news_of_his_room_is_told_to_come_back_and_has_not_left) {
+    enum { MANY = 30 };
+    static struct client many[MANY];
+    f.conf.rate_limits = false;
+    f.conf.bridge_drain_ms = 300;
+    client_subscribes(&a, "d", to_messages(conversation));
+    client_subscribes(&b, "w", to_watch(content));
+    client_subscribes(&b, "c", to_chat(content));
+    for (int i = 0; i < MANY; i++) {
+        client_connect(&many[i], &park, "1.2");
+        client_subscribes(&many[i], "c", to_chat(content));
+    }
+    topics_missed(&bridge);
+    world_until(b.code != 0);
+    cr_assert_eq(b.code, 1001);
+    for (int i = 0; i < MANY; i++) {
+        world_until(many[i].code != 0);
+        cr_assert_eq(many[i].code, 1001);
+        client_gone(&many[i]);
+    }
+    cr_assert_eq(a.code, 0, "who is in no room has missed nothing");
+    client_gone(&b);
+    client_connect(&b, &lee, "1.2");
+    client_subscribes(&b, "w", to_watch(content));
+    world_until(client_has(&b, "\"type\":\"JOIN\""));
+    cr_assert_eq(client_count(&b, "MESSAGE\n"), 1, "his own; nobody hears of his coming back");
+    world_idle(500);
+    cr_assert_eq(b.code, 0);
+}
+
 /* Chat */
 
 Test(bridge_stomp_rooms, chat_comes_to_all_who_listen_the_sender_included) {
@@ -388,6 +418,50 @@ Test(bridge_stomp_rooms, nothing_is_lost_or_doubled_while_the_database_goes_and_
             "SELECT count(*) FROM (SELECT content, row_number() OVER (ORDER BY created_at) - 1 AS n FROM direct_messages) t "
             "WHERE content = 'm' || n || '.'"),
         30, "in their order");
+}
+
+/* Without a receipt nothing may be said, so it waits; with one he is told, and it waits no longer. */
+Test(bridge_stomp_rooms, a_message_that_waits_too_long_is_told_to_who_asked_and_kept_for_the_others) {
+    struct client asks, goes;
+    f.conf.rate_limits = false;
+    f.conf.message_patience_ms = 300;
+    client_connect(&asks, &kim, "1.2");
+    client_connect(&goes, &kim, "1.2");
+    world_database(false);
+    send_to(&a, from_messages(conversation), "{\"content\":\"stays\"}");
+    client_says(&goes, "SEND\ndestination:%s\nreceipt:r\n\n{\"content\":\"goes\"}", from_messages(conversation));
+    client_says(&asks, "SEND\ndestination:%s\nreceipt:r\n\n{\"content\":\"asks\"}", from_messages(conversation));
+    client_gone(&goes);
+    world_until(asks.code != 0);
+    cr_assert(str_starts(buf_str(&asks.got), STR("ERROR\nmessage:Not available now\n")), "%.*s", (int)asks.got.len, asks.got.ptr);
+    cr_assert(client_has(&asks, "\nreceipt-id:r\n"));
+    cr_assert_eq(stomp_messages_waiting(&bridge), 2);
+    cr_assert_eq(a.code, 0);
+    client_gone(&asks);
+    world_database(true);
+    world_until(stomp_messages_waiting(&bridge) == 0);
+    cr_assert_eq(stored(), 2);
+    cr_assert_eq(world_number("SELECT count(*) FROM direct_messages WHERE content IN ('stays', 'goes')"), 2);
+    cr_assert_eq(a.got.len, 0);
+}
+
+Test(bridge_stomp_rooms, a_message_that_the_database_cannot_take_now_is_tried_again) {
+    world_sql("CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'busy' USING ERRCODE = '53000'; END $$;"
+              "CREATE TRIGGER busy BEFORE INSERT ON direct_messages EXECUTE FUNCTION busy()");
+    client_says(&a, "SEND\ndestination:%s\nreceipt:r\n\n{\"content\":\"x\"}", from_messages(conversation));
+    world_idle(300);
+    cr_assert_eq(stomp_messages_waiting(&bridge), 1);
+    world_sql("DROP TRIGGER busy ON direct_messages");
+    world_until(client_has(&a, "receipt-id:r"));
+    cr_assert_eq(stored(), 1);
+    /* What it never will ends the connection of who did not ask. */
+    world_sql("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$;"
+              "CREATE TRIGGER broken BEFORE INSERT ON direct_messages EXECUTE FUNCTION broken()");
+    send_to(&a, from_messages(conversation), "{\"content\":\"y\"}");
+    world_until(a.code != 0);
+    cr_assert_eq(a.code, 1011);
+    cr_assert_not(client_has(&a, "ERROR"));
+    cr_assert_eq(stomp_messages_waiting(&bridge), 0);
 }
 
 /* Viewers */

@@ -1,5 +1,4 @@
-/* Arguments and answers of scripts. */
-#include "presence_parts.h"
+#include "script_args.h"
 
 void script_args_init(struct script_args *args) {
     arena_init(&args->arena);

@@ -5,6 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { Instance, freePort, sleep, temporaryFolder, until } from './instance.js';
+import { Socket } from './socket.js';
 
 const folder = temporaryFolder();
 const NAME = 'sse_bridge-1';
@@ -32,69 +33,6 @@ function ask(port, target = '/ws/info') {
         request.setTimeout(60000, () => request.destroy(new Error('no answer within 60 s')));
         request.on('error', (error) => done(error.code ?? error.message));
     });
-}
-
-/** A raw WebSocket: what came, and the code it was closed with. */
-class Socket {
-    constructor(port) {
-        this.text = '';
-        this.bytes = Buffer.alloc(0);
-        this.opened = new Promise((done, fail) => {
-            const headers = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' };
-            const request = http.get({ host: '127.0.0.1', port, path: '/ws/websocket', headers, agent: false });
-            request.on('upgrade', (response, socket, head) => {
-                this.socket = socket;
-                this.take(head);
-                socket.on('data', (bytes) => this.take(bytes));
-                socket.on('close', () => (this.gone = true));
-                socket.on('error', () => (this.gone = true));
-                done(this);
-            });
-            request.on('response', (response) => fail(new Error(`answered ${response.statusCode}`)));
-            request.on('error', fail);
-        });
-    }
-
-    take(bytes) {
-        this.bytes = Buffer.concat([this.bytes, bytes]);
-        for (;;) {
-            if (this.bytes.length < 2) return;
-            let length = this.bytes[1];
-            let head = 2;
-            if (length === 126) {
-                if (this.bytes.length < 4) return;
-                length = this.bytes.readUInt16BE(2);
-                head = 4;
-            }
-            if (this.bytes.length < head + length) return;
-            const opcode = this.bytes[0] & 0xf;
-            const payload = this.bytes.subarray(head, head + length);
-            this.bytes = this.bytes.subarray(head + length);
-            if (opcode === 1) this.text += payload.toString();
-            if (opcode === 8) {
-                this.code = payload.readUInt16BE(0);
-                this.frame(0x88, payload.subarray(0, 2));
-            }
-        }
-    }
-
-    frame(opcode, payload) {
-        this.socket.write(Buffer.concat([Buffer.from([opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]));
-    }
-
-    send(text) {
-        const payload = Buffer.from(text);
-        assert.ok(payload.length < 65536);
-        const head = Buffer.from([0x81, 0x80 | 126, payload.length >> 8, payload.length & 0xff, 0, 0, 0, 0]);
-        this.socket.write(Buffer.concat([head, payload]));
-    }
-
-    async connect(token) {
-        await this.opened;
-        this.send(`CONNECT\naccept-version:1.2\nAuthorization:Bearer ${token}\n\n\0`);
-        await until('CONNECTED', 30, () => this.text.includes('CONNECTED\n'));
-        return this;
-    }
 }
 
 /** An event stream that connects again whenever it ends, as the web client does, and counts what it hears. */
@@ -186,7 +124,7 @@ test('kill -9 under load: nobody is refused, and at most what was in its hands b
 test('a replaced bridge breaks no request, tells its sockets to come back, and loses no event', async () => {
     const reader = await instance.newcomer('reader');
     const streams = [new Stream(instance.port, reader.token), new Stream(direct, reader.token)];
-    const sockets = [await new Socket(instance.port).connect(reader.token), await new Socket(direct).connect(reader.token)];
+    const sockets = [await new Socket({ port: instance.port }).connect(reader.token), await new Socket({ port: direct }).connect(reader.token)];
     await until('the streams', 30, () => streams.every((stream) => stream.statuses.length === 1));
     const seen = {};
     let going = true;
@@ -224,7 +162,7 @@ test('a replaced bridge breaks no request, tells its sockets to come back, and l
         assert.deepEqual(positions, [...positions].sort((a, b) => a - b));
         stream.close();
     }
-    const back = await new Socket(direct).connect(reader.token);
+    const back = await new Socket({ port: direct }).connect(reader.token);
     back.socket.destroy();
 });
 
@@ -232,8 +170,9 @@ test('SIGTERM to the active process alone, and to the other alone', async () => 
     await ready();
     const [first, second] = [active(), standby()];
     process.kill(first, 'SIGTERM');
+    const ended = until('it has ended', 20, () => !instance.workers(NAME).includes(first)); // it cuts off what is left after 18 s
     await until('the other is active', 20, () => active() === second);
-    await until('it has ended', 25, () => !instance.workers(NAME).includes(first));
+    await ended;
     await ready();
     const third = standby();
     process.kill(third, 'SIGTERM');
@@ -246,7 +185,7 @@ test('SIGTERM to the active process alone, and to the other alone', async () => 
 
 test('the end with streams still open', async () => {
     const reader = await instance.newcomer('reader');
-    const socket = await new Socket(instance.port).connect(reader.token);
+    const socket = await new Socket({ port: instance.port }).connect(reader.token);
     const stream = new Stream(direct, reader.token);
     await until('the stream', 30, () => stream.statuses.length === 1);
     const { status, out } = instance.mopl('status');

@@ -156,8 +156,12 @@ static void drop_queue(struct conn *c) {
     c->all->spare_count++;
 }
 
-static void too_slow(struct conn *c) {
+void conn_count_slow(void) {
     metric_add(metric_one(&slow), 1);
+}
+
+static void too_slow(struct conn *c) {
+    conn_count_slow();
     conn_close(c);
 }
 

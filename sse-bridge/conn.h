@@ -24,6 +24,8 @@ struct conn;
 
 /* For metrics_declare; NULL-ended. */
 extern struct metric *const conn_metrics[];
+/* One more that did not take what was sent to it, for transports that keep that themselves. */
+void conn_count_slow(void);
 
 /* What speaks on a connection; it may change (HTTP to WebSocket). */
 struct protocol {

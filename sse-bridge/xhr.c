@@ -22,9 +22,7 @@ enum { CLOSED_BY_PEER = 1002, CLOSED_SLOW = 1008, CLOSED_SECOND = 2010 };
 
 static struct metric sessions_open = {
     .name = "mopl_bridge_xhr_sessions", .help = "SockJS sessions over HTTP.", .type = METRIC_GAUGE};
-static struct metric slow = {
-    METRIC_COUNT("mopl_bridge_xhr_slow_total", "SockJS sessions closed because they did not fetch what was sent.")};
-struct metric *const xhr_metrics[] = {&sessions_open, &slow, NULL};
+struct metric *const xhr_metrics[] = {&sessions_open, NULL};
 
 struct session {
     struct channel ch;
@@ -140,7 +138,7 @@ static void send_message(struct channel *ch, struct str head, struct shared_text
     if (escaped) buf_add(&s->pending, str_from(escaped->bytes, escaped->len - (sizeof SOCKJS_MESSAGE_END - 1)));
     s->pending_count++;
     if (s->pending.len > PENDING_BYTES_MAX || s->pending_count > CONN_QUEUE_ITEMS_MAX) {
-        metric_add(metric_one(&slow), 1);
+        conn_count_slow();
         buf_reset(&s->pending, 0);
         close_session(s, CLOSED_SLOW, STR("Too slow."));
     }

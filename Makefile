@@ -215,7 +215,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libmopl.a
 deps-bench: ## as deps-test, and what the benchmarks measure beside
 	@scripts/install.sh bench
 bench: deps-bench ## measure (tests/bench), print the table and write it into docs/benchmarks.md; 15 minutes, the first time 25
-	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/{empty,fan,meter,pages,live,people} $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build $(B)/tests/bench/{empty,fan,meter,pages,live,people,visit} $(CLIENT_MODULES)
 	@SCALE=$(SCALE) tests/bench/run.sh $(BENCH)
 	@[ -n "$(BENCH)" ] || $(MAKE) --silent bench-events
 bench-events: build kafka $(B)/tests/bench/events ## measure how fast an event becomes a notification, on both engines of the bus

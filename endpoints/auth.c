@@ -193,6 +193,7 @@ static enum rc sign_in(struct req *r) {
     take_form_field(r, &form, "username", &s.email);
     take_form_field(r, &form, "password", &s.password);
     if ((rc = req_check(r)) != RC_OK) return rc;
+    if ((rc = limit_crowd(r)) != RC_OK) return rc;
     s.email = email_normalise(r->arena, s.email);
     s.digest = sha256(r->arena, s.password);
 
@@ -356,4 +357,5 @@ const struct responder responder = {
     .name = "auth",
     .table = {routes, sizeof routes / sizeof routes[0]},
     .statements = statements,
+    .slow = true,
 };

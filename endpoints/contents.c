@@ -255,4 +255,5 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "/api/posters/{contentId}.svg", AUTH_ANYONE, ROUTE_PUBLIC_CACHE, 200, contents_poster},
 };
 
-const struct responder responder = {"contents", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {
+    .name = "contents", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

@@ -269,4 +269,5 @@ static const struct route ROUTES[] = {
     {HTTP_POST, "/api/conversations/{conversationId}/direct-messages/{directMessageId}/read", AUTH_USER, 0, 200, mark_read},
 };
 
-const struct responder responder = {"conversations", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {
+    .name = "conversations", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

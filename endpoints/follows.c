@@ -238,4 +238,4 @@ static const struct route ROUTES[] = {
     {HTTP_DELETE, "/api/follows/{followId}", AUTH_USER, 0, 204, unfollow},
 };
 
-const struct responder responder = {"follows", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {.name = "follows", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

@@ -72,4 +72,4 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "/metrics", AUTH_ANYONE, 0, 200, get},
 };
 
-const struct responder responder = {"metrics", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {.name = "metrics", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

@@ -89,4 +89,5 @@ static const struct route ROUTES[] = {
     {HTTP_DELETE, "/api/notifications/{notificationId}", AUTH_USER, 0, 204, mark_read},
 };
 
-const struct responder responder = {"notifications", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {
+    .name = "notifications", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

@@ -522,4 +522,5 @@ static const struct route ROUTES[] = {
     {HTTP_DELETE, "/api/playlists/{playlistId}/contents/{contentId}", AUTH_USER, 0, 204, remove_content},
 };
 
-const struct responder responder = {"playlists", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {
+    .name = "playlists", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

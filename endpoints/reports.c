@@ -296,4 +296,4 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "/api/admin/audit", AUTH_ADMIN, 0, 200, reports_list_audit},
 };
 
-const struct responder responder = {"reports", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {.name = "reports", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

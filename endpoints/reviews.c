@@ -210,4 +210,4 @@ static const struct route ROUTES[] = {
     {HTTP_DELETE, "/api/reviews/{reviewId}", AUTH_USER, 0, 200, remove_review},
 };
 
-const struct responder responder = {"reviews", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {.name = "reviews", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

@@ -69,6 +69,7 @@ static enum rc sign_up(struct req *r) {
     }
     take_password(r, body, &password);
     if ((rc = req_check(r)) != RC_OK) return rc;
+    if ((rc = limit_crowd(r)) != RC_OK) return rc;
     if ((rc = limit_hit(r, per_address, r->address)) != RC_OK) return rc;
     rc = password_hash(r->arena, password, (int)r->app->conf->bcrypt_cost, &hash);
     if (rc != RC_OK) return rc;
@@ -241,4 +242,5 @@ const struct responder responder = {
     .name = "users",
     .table = {routes, sizeof routes / sizeof routes[0]},
     .statements = statements,
+    .slow = true,
 };

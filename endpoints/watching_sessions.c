@@ -166,4 +166,5 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "/api/users/{userId}/watching-sessions", AUTH_USER, 0, 200, get_of_user},
 };
 
-const struct responder responder = {"watching_sessions", {ROUTES, sizeof ROUTES / sizeof *ROUTES}, STATEMENTS};
+const struct responder responder = {
+    .name = "watching_sessions", .table = {ROUTES, sizeof ROUTES / sizeof *ROUTES}, .statements = STATEMENTS};

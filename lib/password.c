@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "hash_turns.h"
 #include "log.h"
 #include "mem.h"
 #include "metrics.h"
@@ -191,16 +192,21 @@ static const char *const COMMON[] = {"00000000",      "0000000000",
                                      "사랑해사랑해",  "안녕하세요안녕하세요"};
 
 static struct metric bcrypt_time = {METRIC_TIMER("mopl_bcrypt_seconds", "Time of making or comparing one password hash.")};
+static struct metric turn_time = {METRIC_TIMER("mopl_bcrypt_wait_seconds", "Time that one waited for its turn.")};
 
 /* crypt(3) with its 32 KB of state off the stack, wiped afterwards. False if the setting is none it knows. */
 static bool run_crypt(const char *phrase, const char *setting, char out[CRYPT_OUTPUT_SIZE]) {
+    int64_t came_ns = clock_mono_ns();
+    int turn = hash_turn_take();
     int64_t began_ns = clock_mono_ns();
+    metric_observe(metric_one(&turn_time), began_ns - came_ns);
     struct crypt_data *data = mem_zalloc(sizeof *data);
     const char *hash = crypt_r(phrase, setting, data);
     bool good = hash && hash[0] != '*';
     if (good) snprintf(out, CRYPT_OUTPUT_SIZE, "%s", hash);
     OPENSSL_cleanse(data, sizeof *data);
     free(data);
+    hash_turn_give(turn);
     metric_since(metric_one(&bcrypt_time), began_ns);
     return good;
 }

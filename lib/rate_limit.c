@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "hex.h"
+#include "metrics.h"
 #include "redis.h"
 
 enum { SLOTS = 16, COUNTS = SLOTS + 1, LOCAL_SETS = 128, LOCAL_WAYS = 4, SUBJECT_BYTES = 16 };
@@ -56,6 +57,9 @@ struct local {
 static struct local locals[LOCAL_SETS][LOCAL_WAYS];
 
 enum mode { PEEK, HIT };
+
+static struct metric crowded = {
+    METRIC_COUNT("mopl_crowd_refusals_total", "Sign-ins and sign-ups refused because too many came at a time.")};
 
 static void hash_subject(struct str subject, unsigned char out[SUBJECT_BYTES]) {
     unsigned char full[SHA256_DIGEST_LENGTH];
@@ -155,4 +159,13 @@ void limit_clear(struct req *r, struct limit limit, struct str subject) {
     struct str args[] = {STR("DEL"), redis_key(r, limit, id)};
     /* A Redis that is away forgets by itself. */
     if (redis_command(r->app->redis, r->arena, args, 2, NULL) != RC_OK) return;
+}
+
+enum rc limit_crowd(struct req *r) {
+    int64_t since_ms = r->app->crowded_since_ms;
+    bool bearable = since_ms == 0 || clock_mono_ms() - since_ms < r->app->conf->sign_in_queue_ms;
+    if (!r->app->conf->rate_limits || bearable) return RC_OK;
+    metric_add(metric_one(&crowded), 1);
+    req_header(r, "Retry-After", str_of(arena_printf(r->arena, "%lld", (long long)(r->app->conf->sign_in_queue_ms + 999) / 1000)));
+    return req_fail(r, RC_UNAVAILABLE, MSG_UNAVAILABLE);
 }

@@ -21,6 +21,10 @@ static inline struct limit limit_failed_sign_ins(const struct conf *conf) {
 MUST_CHECK enum rc limit_hit(struct req *r, struct limit limit, struct str subject);
 /* Asks without counting: for limits that count failures only. */
 MUST_CHECK enum rc limit_peek(struct req *r, struct limit limit, struct str subject);
+/* For requests that take long (a password to hash), in a responder that is `slow`: RC_UNAVAILABLE with Retry-After if those who
+ * came had to wait for a process for MOPL_SIGN_IN_QUEUE_MS without a break. Refusing takes no time, so the queue is gone at once:
+ * nobody waits much longer than that, and the responder's short requests do not either. */
+MUST_CHECK enum rc limit_crowd(struct req *r);
 /* Forgets the subject's hits. */
 void limit_clear(struct req *r, struct limit limit, struct str subject);
 

@@ -27,7 +27,9 @@ struct app {
     struct redis *redis;
     struct session_cache *sessions;
     struct storage *storage;
-    struct elastic *elastic; /* NULL: PostgreSQL searches */
+    struct elastic *elastic;  /* NULL: PostgreSQL searches */
+    int64_t crowded_since_ms; /* of the monotonic clock: since then somebody was always waiting for a process; 0: not now, or not
+                                 looked at */
 };
 
 /* Who asks, from a verified access token of a living session. */

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "elastic.h"
+#include "hash_turns.h"
 #include "log.h"
 #include "metrics.h"
 #include "redis.h"
@@ -107,9 +108,15 @@ static int open_wait(int stop_fd) {
 }
 
 /* False once a stop signal came: it goes before connections, which the other processes take. */
-static bool wait_for_connection(int epoll_fd, int stop_fd) {
+static bool wait_for_connection(struct app *app, int epoll_fd, int stop_fd) {
     struct epoll_event events[2];
-    int count = epoll_wait(epoll_fd, events, 2, -1);
+    int count = responder.slow ? epoll_wait(epoll_fd, events, 2, 0) : 0;
+    if (count == 0) {
+        app->crowded_since_ms = 0;
+        count = epoll_wait(epoll_fd, events, 2, -1);
+    } else if (app->crowded_since_ms == 0) {
+        app->crowded_since_ms = clock_mono_ms();
+    }
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == stop_fd) return false;
     }
@@ -129,7 +136,7 @@ static int serve(struct server *s, int stop_fd) {
     int epoll_fd = open_wait(stop_fd);
     /* Not blocking, since another process may have taken the connection that woke this one. */
     if (epoll_fd < 0 || flags < 0 || fcntl(LISTEN_FD, F_SETFL, flags | O_NONBLOCK) != 0) return EXIT_REFUSED;
-    while (wait_for_connection(epoll_fd, stop_fd)) {
+    while (wait_for_connection(&s->app, epoll_fd, stop_fd)) {
         if (FCGX_Accept_r(&request) == 0) serve_one(s, &request);
     }
     close(epoll_fd);
@@ -153,6 +160,7 @@ static int run(const struct conf *conf) {
     version_show();
     request_meter_open(&responder.table);
     s.app.sessions = open_sessions(&s.arena, conf);
+    if (responder.slow) hash_turns_open(conf->data_dir, conf->hashes_at_once);
     s.app.storage = storage_open_conf(conf);
     s.app.db = db_new(conf->database_url, conf->statement_timeout_ms);
     db_log_slow(s.app.db, conf->slow_statement_ms);
@@ -169,6 +177,7 @@ static int run(const struct conf *conf) {
     db_free(s.app.db);
     storage_close(s.app.storage);
     session_cache_close(s.app.sessions);
+    hash_turns_close();
     buf_fini(&s.out);
     buf_fini(&s.headers);
     arena_fini(&s.arena);

@@ -9,6 +9,7 @@ struct responder {
     const char *name; /* "reviews": process name in logs, shown by --help */
     struct route_table table;
     struct db_stmt *const *statements; /* every statement it may run, NULL-ended, for --check-sql */
+    bool slow;                         /* some requests take tens of milliseconds (limit_crowd): it looks whether people queue up */
 };
 
 /* Each endpoints/NAME.c defines this one object. */

@@ -305,11 +305,7 @@ static ssize_t offer(int fd, const struct iovec *iov, int count, size_t bytes) {
         struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
         return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
-    size_t at = 0;
-    for (int i = 0; i < count; i++) {
-        memcpy(together + at, iov[i].iov_base, iov[i].iov_len);
-        at += iov[i].iov_len;
-    }
+    for (size_t i = 0, at = 0; i < (size_t)count; at += iov[i++].iov_len) memcpy(together + at, iov[i].iov_base, iov[i].iov_len);
     return send(fd, together, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -327,7 +323,7 @@ static void flush(struct conn *c) {
             return;
         }
         if (taken > 0) written(q, (size_t)taken);
-        if (taken > 0) c->all->taken_bytes += (uint64_t)taken;
+        c->all->taken_bytes += taken > 0 ? (uint64_t)taken : 0;
         if (taken < 0 || (size_t)taken < offered) {
             drop_written_blocks(q);
             if (taken > 0 || !timer_is_set(&q->stall)) timer_set(&c->all->bridge->wheel, &q->stall, CONN_STALL_MS, on_stalled);
@@ -498,11 +494,7 @@ void conns_flush(struct bridge *b) {
         next = c->next_due;
         c->due = false;
         bool plain = c->queue && !c->closing && !c->finishing && !c->switched && !c->protocol->drained;
-        if (plain) {
-            flush(c);
-        } else {
-            at_turn_end(c);
-        }
+        (plain ? flush : at_turn_end)(c);
     }
 }
 

@@ -12,7 +12,7 @@ const site = path.join(folder, 'site');
 const first = new Instance(path.join(folder, 'first'), { MOPL_WEB_ROOT: site });
 const second = new Instance(path.join(folder, 'second one with spaces'), {
     MOPL_SECURE_COOKIES: 'on', MOPL_ADMIN_PASSWORD: 'of-the-second-one', MOPL_ALLOWED_ORIGINS: 'https://app.example, https://other.example:8443',
-    MOPL_RATE_LIMITS: 'on', MOPL_LIMIT_REQUESTS_PER_MINUTE: '40', MOPL_LIMIT_SIGN_UP_ADDRESS: '4',
+    MOPL_RATE_LIMITS: 'on', MOPL_LIMIT_REQUESTS_PER_MINUTE: '40', MOPL_LIMIT_SIGN_UP_ADDRESS: '4', MOPL_SIGN_IN_QUEUE_MS: '100',
 });
 const restored = new Instance(path.join(folder, 'restored'));
 
@@ -154,6 +154,18 @@ test('whoever asks too often is told to wait, and only he', async () => {
     await second.newcomer('third');
     await second.newcomer('fourth');
     await refused(second.post('/api/users', { name: 'fifth', email: 'fifth@faults.example', password: 'password-of-fifth' }), 3600);
+});
+
+test('of a crowd that signs in, those are refused at once who would wait for long; then all is as before', async () => {
+    const all = await Promise.all(Array.from({ length: 80 }, () => second.trySignIn(second.settings.MOPL_ADMIN_EMAIL, second.settings.MOPL_ADMIN_PASSWORD)));
+    const refused = all.filter(({ status }) => status === 503);
+    assert.deepEqual(new Set(all.map(({ status }) => status)), new Set([200, 503]));
+    for (const { headers, json } of refused) {
+        assert.equal(headers['retry-after'], '1');
+        assert.equal(json.exceptionName, 'ServiceUnavailableException');
+    }
+    await second.signIn();
+    assert.match((await second.send('GET', '/api/health')).json.status, /UP/);
 });
 
 test('ending one leaves the other alone', async () => {

@@ -160,3 +160,17 @@ Test(limit_redis, a_smaller_limit_takes_effect_at_once) {
     limit.max = 3;
     cr_assert_eq(limit_peek(&f.r, limit, STR("s")), RC_TOO_MANY);
 }
+
+Test(limit_alone, who_comes_when_others_have_queued_for_long_is_refused) {
+    f.conf.sign_in_queue_ms = 2500;
+    f.app.crowded_since_ms = 0;
+    cr_assert_eq(limit_crowd(&f.r), RC_OK);
+    f.app.crowded_since_ms = clock_mono_ms() - 100;
+    cr_assert_eq(limit_crowd(&f.r), RC_OK);
+    f.app.crowded_since_ms = clock_mono_ms() - 2500;
+    cr_assert_eq(limit_crowd(&f.r), RC_UNAVAILABLE);
+    cr_assert_eq(f.r.error, MSG_UNAVAILABLE);
+    cr_assert(str_has(buf_str(&f.headers), "Retry-After: 3"));
+    f.conf.rate_limits = false;
+    cr_assert_eq(limit_crowd(&f.r), RC_OK);
+}

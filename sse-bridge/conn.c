@@ -228,11 +228,8 @@ size_t conn_queued(const struct conn *c) {
 static int gather(const struct queue *q, struct iovec iov[IOV_COUNT]) {
     int count = 0;
     for (const struct block *block = &q->first; block; block = block->next) {
-        for (uint16_t i = block->first; i < block->count; i++) {
-            if (count == IOV_COUNT) return count;
-            const struct item *item = &block->items[i];
-            iov[count++] = (struct iovec){(void *)(uintptr_t)item->at, item->len};
-        }
+        for (uint16_t i = block->first; i < block->count && count < IOV_COUNT; i++)
+            iov[count++] = (struct iovec){(void *)(uintptr_t)block->items[i].at, block->items[i].len};
     }
     return count;
 }

@@ -13,7 +13,7 @@
 enum {
     TICK_MS = 1000,
     RENEWALS_PER_LEASE = 6,
-    PATIENCE_MS = 1000,
+    PATIENCE_MS = 2000,
     WINDOW_MS = 1000, /* of direct messages */
 };
 

@@ -22,7 +22,7 @@ void shares_end(struct bridge *b);
 void shares_renew(struct bridge *b);
 
 /* Asks whether a person may have `count` streams of this kind here, within `limit` on all bridges; if so that is his share now.
- * `answer` comes once, later: within 1 s, after which a Redis that does not answer is not waited for (true). NULL: not to be
+ * `answer` comes once, later: within 2 s, after which a Redis that does not answer is not waited for (true). NULL: not to be
  * asked, and `answer` will not come. */
 struct share_ask;
 typedef void share_answer(void *context, bool within);

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
-# MODE=release (default) | san (ASan + UBSan) | fuzz | cov is chosen by the goals that need it; each has its own folder under build/.
+# MODE=release (default) | san (ASan + UBSan) | tsan (ThreadSanitizer) | fuzz is chosen by the goals that need it; each has its own folder under build/.
 MODE ?= release
 B := build/$(MODE)
 
@@ -10,9 +10,11 @@ PG_INC := $(shell pg_config --includedir 2>/dev/null)
 WARN := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CFLAGS_san := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-gnu-statement-expression
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_san := -fsanitize=address,undefined
+LDFLAGS_tsan := -fsanitize=thread
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
 CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS_$(MODE)) -iquote lib -iquote sse-bridge $(if $(PG_INC),-isystem $(PG_INC)) -MMD -MP
 LDFLAGS := $(LDFLAGS_$(MODE))
@@ -38,6 +40,10 @@ deps: ## install the Debian packages that building and serving need (root or sud
 	@scripts/install.sh run
 deps-test: ## as deps, and those of the tests and checks
 	@scripts/install.sh test
+
+ifeq ($(MODE),tsan)
+$(PROGRAMS): $(B)/tests/tsan/threads.o
+endif
 
 .PHONY: build
 build: $(PROGRAMS) ## compile everything that runs
@@ -156,29 +162,43 @@ $(CLIENT_MODULES) $(MONITORING_MODULES): tests/%/node_modules/.package-lock.json
 
 .PHONY: test check san
 test: deps-test ## every test, on a fresh machine too; ends with one line "N passed, N failed"
-	@$(MAKE) --silent -j$$(nproc) build unit bus s3 search integration viewer $(CLIENT_MODULES) $(MONITORING_MODULES)
+	@$(MAKE) --silent -j$$(nproc) build unit bus s3 search integration viewer fuzz-programs $(CLIENT_MODULES) $(MONITORING_MODULES)
 	@tests/run.sh
 check: ## the fast part: unit and integration tests of what is built here
 	@$(MAKE) --silent -j$$(nproc) build unit integration
 	@tests/run.sh unit sql integration
 san: deps-test ## every test but the browser's with AddressSanitizer and UndefinedBehaviorSanitizer; a report, a leak too, is a failure
-	@$(MAKE) --silent -j$$(nproc) MODE=san build unit bus integration $(CLIENT_MODULES)
+	@$(MAKE) --silent -j$$(nproc) MODE=san build unit bus s3 search integration viewer $(CLIENT_MODULES) $(MONITORING_MODULES)
 	@tests/run.sh --san --no-browser
+
+.PHONY: tsan
+tsan: deps-test kafka ## what has threads with ThreadSanitizer: two bridges, relay and notifier over a real Kafka, which is killed, too
+	@$(MAKE) --silent -j$$(nproc) MODE=tsan build $(CLIENT_MODULES)
+	@tests/run.sh --tsan faults/bridges
 
 # Fuzzers (libFuzzer, clang): inputs found on the way stay in the build folder; tests/fuzz/corpus holds the seeds.
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_RUNS ?= 1000000
+FUZZ_CC ?= clang-14
 
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libmopl.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
+$(B)/tests/fuzz/fuzz_items: $(addprefix $(B)/batch/,catalogue.o item.o json.o sportsdb.o tmdb.o)
+# Their inputs are answers: what would ask, tell the time or wait is theirs.
+$(B)/tests/fuzz/fuzz_answers_%: LDFLAGS += -Wl,--wrap=http_client_call
+$(B)/tests/fuzz/fuzz_answers_provider: LDFLAGS += -Wl,--wrap=clock_now_us,--wrap=jwk_verify
+$(B)/tests/fuzz/fuzz_answers_bucket: LDFLAGS += -Wl,--wrap=usleep
 
-.PHONY: fuzz fuzz-run
-fuzz: ## run each fuzzer FUZZ_RUNS times (1,000,000)
-	+$(MAKE) MODE=fuzz CC=clang-14 fuzz-run
-fuzz-run: $(addprefix $(B)/tests/fuzz/,$(FUZZERS))
-	@set -e; for f in $(FUZZERS); do found=$(B)/corpus/$$f; mkdir -p $$found; echo "== $$f"; \
-	  $(B)/tests/fuzz/$$f -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=10 -print_final_stats=1 -verbosity=0 \
-	    -artifact_prefix=$(B)/ $$found tests/fuzz/corpus/$${f#fuzz_}; done
+.PHONY: fuzz fuzz-programs
+fuzz: deps-test ## run each fuzzer FUZZ_RUNS times (1,000,000), two at a time, and print a line for each; FUZZ="fuzz_json ..." chooses
+	@$(MAKE) --silent -j$$(nproc) fuzz-programs
+	@tests/fuzz/run.sh build/fuzz $(FUZZ_RUNS) $(FUZZ)
+ifeq ($(MODE),fuzz)
+fuzz-programs: $(addprefix $(B)/tests/fuzz/,$(FUZZERS))
+else
+fuzz-programs:
+	@$(MAKE) --silent MODE=fuzz CC="$(FUZZ_CC)" fuzz-programs
+endif
 
 # What ships, and all of it with the tests, which do odd things on purpose.
 SHIPPED := $(wildcard lib/*.c endpoints/*.c sse-bridge/*.c workers/*.c tools/*.c batch/*.c)

@@ -14,6 +14,7 @@ enum {
     CONNECT_MS = 100,
     PAUSE_MIN_MS = 500,
     PAUSE_MAX_MS = 8000,
+    WANTED_MAX_MS = 60000, /* of a Retry-After: it is tried again then, whatever it said */
     SLOW_MAX = 3,
     REFUSED_MAX = 3,
     ANSWER_MAX_BYTES = 64 << 20,
@@ -100,8 +101,9 @@ static enum rc no_answer(struct elastic *e, enum rc rc, const struct http_answer
 static enum rc judge(struct elastic *e, const struct elastic_call *call, const struct http_answer *got, struct json_object *json) {
     enum { MS = 1000, TOO_MANY = 429, NOT_FOUND = 404, SERVER_ERROR = 500 };
     if (got->status == TOO_MANY || got->status >= SERVER_ERROR) {
+        int64_t wanted_ms = http_answer_retry_after_s(got, 0) * MS;
         open_breaker(e, got->status == TOO_MANY ? "it is full (429)" : "it has failed (5xx)",
-                     http_answer_retry_after_s(got, 0) * MS);
+                     wanted_ms < WANTED_MAX_MS ? wanted_ms : WANTED_MAX_MS);
         return RC_UNAVAILABLE;
     }
     e->slow = 0;

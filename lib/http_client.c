@@ -313,15 +313,20 @@ struct str http_answer_header(const struct http_answer *answer, const char *name
     return (struct str){0};
 }
 
+/* Whoever multiplies or adds to it must not come out of range for what somebody sent. */
+static int64_t at_most_a_day(int64_t seconds) {
+    return seconds < HTTP_RETRY_AFTER_MAX_S ? seconds : HTTP_RETRY_AFTER_MAX_S;
+}
+
 int64_t http_answer_retry_after_s(const struct http_answer *answer, int64_t otherwise) {
     char text[64];
     int64_t seconds = 0;
     struct str value = http_answer_header(answer, "Retry-After");
     if (value.len == 0 || value.len >= sizeof text) return otherwise;
-    if (str_to_i64(value, &seconds)) return seconds >= 0 ? seconds : otherwise;
+    if (str_to_i64(value, &seconds)) return seconds < 0 ? otherwise : at_most_a_day(seconds);
     memcpy(text, value.ptr, value.len);
     text[value.len] = '\0';
     time_t date = curl_getdate(text, NULL), now = time(NULL);
     if (date < 0) return otherwise;
-    return date > now ? (int64_t)(date - now) : 0;
+    return date > now ? at_most_a_day(date - now) : 0;
 }

@@ -83,7 +83,9 @@ void http_pool_wait(struct http_pool *pool);
 
 /* Value of the first header of that name, case ignored, without blanks around it; absent if there is none. */
 struct str http_answer_header(const struct http_answer *answer, const char *name);
-/* Seconds to wait by Retry-After (RFC 9110: seconds or a date), 0 or more; `otherwise` if the header is missing or unfit. */
+/* Seconds to wait by Retry-After (RFC 9110: seconds or a date), 0 to HTTP_RETRY_AFTER_MAX_S; `otherwise` if the header is missing
+ * or unfit. */
+enum { HTTP_RETRY_AFTER_MAX_S = 24 * 3600 };
 int64_t http_answer_retry_after_s(const struct http_answer *answer, int64_t otherwise);
 
 #endif

@@ -1,10 +1,13 @@
 #include "json_tree.h"
 
+#include "utf8.h"
+
 static void release(void *object) {
     json_object_put(object);
 }
 
 struct json_object *json_tree_parse(struct arena *a, struct str text) {
+    if (!utf8_valid(text) || text.len > INT32_MAX) return NULL;
     struct json_tokener *tokener = json_tokener_new();
     struct json_object *object = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
     json_tokener_free(tokener);

@@ -8,7 +8,7 @@
 #include "arena.h"
 #include "str.h"
 
-/* NULL if the text is no JSON. The tree belongs to the arena. */
+/* NULL if the text is no JSON, or no UTF-8. The tree belongs to the arena. */
 struct json_object *json_tree_parse(struct arena *a, struct str text);
 /* A text member, borrowed from the tree; absent if `object` (which may be NULL) has none of that name. */
 struct str json_tree_text(struct json_object *object, const char *name);

@@ -103,9 +103,12 @@ static enum rc get(struct oidc *o, struct arena *a, struct str url, struct json_
     return call(o, a, &c, out);
 }
 
+/* An address of the web and nothing beside it: one of them becomes a header of ours. Else absent, as if it were not told. */
 static struct str take(struct oidc *o, struct json_object *document, const char *name) {
     struct str text = json_tree_text(document, name);
-    return text.ptr ? arena_dup(&o->kept, text) : text;
+    bool fit = str_starts(text, STR("https://")) || str_starts(text, STR("http://"));
+    for (size_t i = 0; i < text.len; i++) fit &= (unsigned char)text.ptr[i] > ' ' && text.ptr[i] != 0x7F;
+    return fit ? arena_dup(&o->kept, text) : str_from(NULL, 0);
 }
 
 /* By OpenID Connect Discovery, a provider that does not say takes the secret as Basic credentials. */

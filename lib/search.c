@@ -2,6 +2,8 @@
  * asked when the page is sorted by it, as numbers that do not depend on what else the index holds: so cursors stay good. */
 #include "search.h"
 
+#include <math.h>
+
 #include "clock.h"
 #include "json_tree.h"
 #include "json_write.h"
@@ -42,7 +44,7 @@ struct search {
     struct buf *out;
 };
 
-enum { FUZZY_FROM = 4, FUZZIER_FROM = 8, BEGINNING_MAX = 20, RELEVANCE_STEP = 1000, RELEVANCE_REST = 999 };
+enum { FUZZY_FROM = 4, FUZZIER_FROM = 8, BEGINNING_MAX = 20, RELEVANCE_STEP = 1000, RELEVANCE_REST = 999, RELEVANCE_MAX = 1000 };
 
 /* Clauses: each writes one object. */
 
@@ -287,6 +289,15 @@ static void write_query(struct search *s, int64_t left_ms) {
 
 /* The answer */
 
+/* Score and length; no sum of ours is as large as what another engine might send. */
+static bool read_relevance(struct json_object *sort, int64_t *key) {
+    double way = json_object_get_double(json_object_array_get_idx(sort, 0));
+    int64_t length = json_object_get_int64(json_object_array_get_idx(sort, 1));
+    if (!(way >= 0 && way <= RELEVANCE_MAX) || length < 0 || length > RELEVANCE_REST) return false;
+    *key = (int64_t)way * RELEVANCE_STEP + RELEVANCE_REST - length;
+    return true;
+}
+
 static bool read_hit(const struct search *s, struct json_object *hit, struct page_place *place) {
     struct json_object *sort = json_tree_member(hit, "sort");
     size_t keys = s->q->sort ? 2 : 3;
@@ -295,10 +306,10 @@ static bool read_hit(const struct search *s, struct json_object *hit, struct pag
     const char *id = json_object_get_string(json_object_array_get_idx(sort, keys - 1));
     *place = (struct page_place){0};
     if (!s->q->sort) {
-        place->value.i64 = (int64_t)json_object_get_double(key) * RELEVANCE_STEP + RELEVANCE_REST -
-                           json_object_get_int64(json_object_array_get_idx(sort, 1));
+        if (!read_relevance(sort, &place->value.i64)) return false;
     } else if (s->page->sorts[s->page->sort].key == PAGE_F64) {
         place->value.f64 = json_object_get_double(key);
+        if (!isfinite(place->value.f64)) return false;
     } else {
         place->value.i64 = json_object_get_int64(key);
     }

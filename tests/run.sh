@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
-# usage: tests/run.sh [--san] [--no-browser] [SUITE | SUITE/TEST ...]     a test by the name that it is printed with: unit/test_str, clients/sse
-#   suites: unit bus sql integration clients batch search faults monitoring docs (all unless named)
-#   --san         the programs of build/san; each report of a sanitizer counts as a failure
-#   --no-browser  leaves out the tests that drive Chromium
+# usage: tests/run.sh [--san | --tsan] [--no-browser] [SUITE | SUITE/TEST ...]
+#        a test by the name that it is printed with: unit/test_str, clients/sse
+#   suites: unit bus sql integration clients batch search faults monitoring docs hardening fuzz (all unless named)
+#   --san, --tsan  the programs of build/san or build/tsan; each report of a sanitizer counts as a failure
+#   --no-browser   leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
 # folder, with a port of its own; nothing is left behind. A run of everything also holds docs/quality.md against what ran.
 set -euo pipefail
@@ -13,16 +14,18 @@ PATH=$PATH:/usr/sbin:/sbin
 mode=release browser=yes whole=yes suites=() only=()
 for argument; do
   case "$argument" in
-    --san) mode=san whole=no ;;
+    --san | --tsan) mode=${argument#--} whole=no ;;
     --no-browser) browser=no whole=no ;;
-    unit | bus | sql | integration | clients | batch | search | faults | monitoring | docs) suites+=("$argument") whole=no ;;
+    unit | bus | sql | integration | clients | batch | search | faults | monitoring | docs | hardening | fuzz)
+      suites+=("$argument") whole=no
+      ;;
     unit/* | bus/* | sql/* | integration/* | clients/* | batch/* | search/* | faults/* | monitoring/* | docs/*)
       suites+=("${argument%%/*}") only+=("$argument") whole=no
       ;;
-    *) sed -n '2,6s/^# //p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch search faults monitoring docs)
+[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch search faults monitoring docs hardening fuzz)
 
 # The caller's own instance has nothing to do with the one under test.
 for name in "${!MOPL_@}"; do unset "$name"; done
@@ -45,7 +48,8 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-if [ "$mode" = san ]; then
+if [ "$mode" != release ]; then
+  export TSAN_OPTIONS=log_path=$work/reports/tsan:suppressions=$PWD/tests/tsan.supp:ignore_noninstrumented_modules=1:die_after_fork=0
   export ASAN_OPTIONS=log_path=$work/reports/asan:detect_leaks=1:abort_on_error=0
   export UBSAN_OPTIONS=log_path=$work/reports/ubsan:print_stacktrace=1
 fi
@@ -202,7 +206,7 @@ fi
 
 # Instances of their own, with all that they work with, which have much to endure; as with the documents, what is released.
 for suite in batch search faults monitoring; do
-  if ! wanted "$suite" || [ "$mode" != release ]; then continue; fi
+  wanted "$suite" || continue
   for source in tests/"$suite"/*.test.js; do
     name=$suite/$(basename "$source" .test.js)
     picked "$name" || continue
@@ -222,6 +226,20 @@ if wanted docs && [ "$mode" = release ]; then
     name=docs/$(basename "$source" .test.js)
     if picked "$name"; then node_test "$name" "$source"; fi
   done
+fi
+
+# How the released programs are built.
+if wanted hardening && [ "$mode" = release ]; then
+  log=$work/log status=0
+  tests/hardening.sh "$build/bin" >"$log" 2>&1 || status=$?
+  judge hardening "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^not ok ' "$log" || true)" "$log"
+fi
+
+# Every seed of the fuzzers, and some way beyond; make fuzz goes further.
+if wanted fuzz && [ "$mode" = release ]; then
+  log=$work/log status=0
+  tests/fuzz/run.sh --short build/fuzz 20000 >"$log" 2>&1 || status=$?
+  judge fuzz "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^FAILED ' "$log" || true)" "$log"
 fi
 
 # What the document of quality names must have run by now.

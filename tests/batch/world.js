@@ -75,6 +75,7 @@ export class S3 {
         this.port ??= await freePort();
         this.server = spawn('scripts/s3.sh', ['run', this.folder, String(this.port), 'pictures'], { cwd: project, stdio: ['ignore', 'ignore', 'inherit'] });
         children.add(this.server);
+        this.server.on('close', () => children.delete(this.server));
         await until('the S3 server', 60, () => new Promise((done) => {
             const socket = net.connect(this.port, '127.0.0.1', () => {
                 socket.destroy();
@@ -85,6 +86,7 @@ export class S3 {
     }
 
     async kill() {
+        if (!children.has(this.server)) return; // it never came up, or has gone by itself
         const gone = new Promise((done) => this.server.on('close', done));
         this.server.kill('SIGKILL');
         await gone;

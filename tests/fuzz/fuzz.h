@@ -6,6 +6,7 @@
 
 #include "req.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv); /* before the first input, if a fuzzer has it */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Ends the run with a finding. */

@@ -17,8 +17,8 @@ static void parse(struct fuzz_req *f, struct str query) {
     page_parse(&f->r, sorts, SORTS, &page);
     if (req_check(&f->r) != RC_OK) return;
     fuzz_check(page.limit >= 1 && page.limit <= 100 && page.sort >= 0 && page.sort < SORTS);
-    if (page.continued && sorts[page.sort].key == PAGE_F64) fuzz_check(isfinite(page.value.f64));
-    if (page.continued && sorts[page.sort].key == PAGE_TEXT) fuzz_check(utf8_valid(page.text));
+    if (page.continued && sorts[page.sort].key == PAGE_F64) fuzz_check(isfinite(page.after.value.f64));
+    if (page.continued && sorts[page.sort].key == PAGE_TEXT) fuzz_check(utf8_valid(page.after.text));
     dbp_init(&params);
     page_params(&params, &page);
     fuzz_check(params.count == 3);

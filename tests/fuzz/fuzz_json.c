@@ -3,11 +3,22 @@
 
 #include "fuzz.h"
 #include "json_read.h"
+#include "json_write.h"
 #include "utf8.h"
 
 static void check_text(struct str text, size_t min, size_t max) {
     fuzz_check(utf8_valid(text) && memchr(text.ptr, '\0', text.len) == NULL);
     fuzz_check(utf8_length(text) >= min && utf8_length(text) <= max);
+}
+
+/* What is written of a number reads back as that number. */
+static void check_number(double number) {
+    struct buf out;
+    buf_init(&out);
+    jw_f64(&out, number);
+    buf_add_char(&out, '\0');
+    fuzz_check(strtod(out.ptr, NULL) == number);
+    buf_fini(&out);
 }
 
 static void read_members(struct req *r, struct json_object *o) {
@@ -18,11 +29,15 @@ static void read_members(struct req *r, struct json_object *o) {
     size_t count;
     if (jr_text(r, o, "a", JR_REQUIRED, 1, 8, &text)) check_text(text, 1, 8);
     if (jr_number(r, o, "a", JR_OPTIONAL, 0, 5, &number)) fuzz_check(isfinite(number) && number >= 0 && number <= 5);
+    if (jr_number(r, o, "b", JR_OPTIONAL, -1e300, 1e300, &number)) check_number(number);
     (void)jr_bool(r, o, "a", JR_OPTIONAL, &flag);
     (void)jr_uuid(r, o, "a", JR_OPTIONAL, &id);
     if (!jr_text_list(r, o, "a", JR_OPTIONAL, 1, 4, 8, &items, &count)) return;
     fuzz_check(count >= 1 && count <= 4);
-    for (size_t i = 0; i < count; i++) check_text(items[i], 1, 8);
+    for (size_t i = 0; i < count; i++) {
+        check_text(items[i], 1, 8);
+        for (size_t k = 0; k < i; k++) fuzz_check(!str_eq(items[i], items[k]));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

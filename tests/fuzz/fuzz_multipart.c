@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_check(m.count <= MULTIPART_PARTS_MAX);
         for (size_t i = 0; i < m.count; i++) {
             fuzz_check(m.parts[i].name.len > 0 && fuzz_within(m.parts[i].data, body));
+            fuzz_check(multipart_find(&m, arena_cstr(&arena, m.parts[i].name)) != NULL);
             /* Parts stand one behind the other and never share a byte. */
             fuzz_check(i == 0 || m.parts[i - 1].data.ptr + m.parts[i - 1].data.len < m.parts[i].data.ptr);
         }

@@ -14,6 +14,8 @@ const handlers = {
     const code = rest.split('/')[0];
     res.writeHead(Number(code), { 'X-Status': code }).end('status ' + code);
   },
+  // says/TEXT, percent-encoded, whatever follows
+  says(req, res, rest) { res.end(decodeURIComponent(rest.split('/')[0])); },
   json(req, res) { res.end('{"acknowledged":true}'); },
   bytes(req, res, rest) {
     res.write('x');

@@ -1,10 +1,11 @@
 /* The breaker before the search engine, against a server that answers as a sick engine does. What a real one says to real requests
  * is for tests/search. */
-#include "elastic.h"
+#include "search.h"
 
 #include "../support/fixture.h"
 #include "../support/http_server.h"
 #include "clock.h"
+#include "json_tree.h"
 
 enum { LONG_MS = 60000, SHORT_MS = 100, DEADLINE_MS = 60000 };
 
@@ -132,6 +133,38 @@ Test(elastic, the_caller_judges) {
     elastic_praise(e);
     cr_assert_eq(call(LONG_MS), RC_OK);
     cr_assert(elastic_ready(e));
+}
+
+/* A search sorted by relevance (2) or by rate (1) whose one hit has these sort keys, as JSON in an address. */
+static enum rc find(int sort, const char *keys, struct search_hits *hits) {
+    static const struct page_sort sorts[] = {{"createdAt", PAGE_TIME}, {"rate", PAGE_F64}, {"relevance", PAGE_I64}};
+    struct page page = {.limit = 1, .sort = sort, .sorts = sorts};
+    struct search_query q = {.keyword = STR("a"), .sort = sort == 1 ? "rate" : NULL};
+    const char *id = "%220190a000-0000-7000-8000-000000000001%22";
+    f.conf.elasticsearch_timeout_ms = LONG_MS;
+    engine_at(arena_printf(&f.arena,
+                           "/says/%%7B%%22hits%%22:%%7B%%22total%%22:%%7B%%22value%%22:1%%7D,%%22hits%%22:"
+                           "[%%7B%%22sort%%22:[%s,%s]%%7D]%%7D%%7D",
+                           keys, id));
+    elastic_praise(e);
+    return search_find(e, &f.arena, &q, &page, hits);
+}
+
+Test(elastic, sort_keys_out_of_range_are_no_answer) {
+    static const char *const ODD[] = {"1e300,5", "-1e300,5", "9e18,5", "NaN,5", "3.0,9223372036854775807", "3.0,-5", "1e4,1000"};
+    struct search_hits hits;
+    cr_assert_eq(find(2, "3.0,5", &hits), RC_OK);
+    cr_assert_eq(hits.places[0].value.i64, 3994);
+    for (size_t i = 0; i < sizeof ODD / sizeof *ODD; i++) cr_assert_eq(find(2, ODD[i], &hits), RC_UNAVAILABLE, "%s", ODD[i]);
+    cr_assert_eq(find(1, "4.5", &hits), RC_OK);
+    cr_assert_float_eq(hits.places[0].value.f64, 4.5, 0);
+    cr_assert_eq(find(1, "Infinity", &hits), RC_UNAVAILABLE);
+}
+
+Test(elastic, what_is_not_utf8_is_no_json) {
+    cr_assert_not_null(json_tree_parse(&f.arena, STR("{\"a\":\"\xea\xb0\x80\"}")));
+    cr_assert_null(json_tree_parse(&f.arena, STR("{\"a\":\"\xff\"}")));
+    cr_assert_null(json_tree_parse(&f.arena, STR("{\"a\":\"\xed\xa0\x80\"}")));
 }
 
 Test(elastic, names_begin_with_the_prefix) {

@@ -314,6 +314,11 @@ Test(http_client, retry_after_as_seconds_or_a_date) {
     cr_assert(seconds > 3000 && seconds <= 3600, "%lld", (long long)seconds);
     sent_back("retry-after", "120");
     cr_assert_eq(http_answer_retry_after_s(&answer, 7), 120);
+    static const char *const FAR[] = {"86401", "9223372036854775807", "Fri, 31 Dec 9999 23:59:59 GMT"};
+    for (size_t i = 0; i < sizeof FAR / sizeof *FAR; i++) {
+        sent_back("Retry-After", FAR[i]);
+        cr_assert_eq(http_answer_retry_after_s(&answer, 7), HTTP_RETRY_AFTER_MAX_S, "%s", FAR[i]);
+    }
     static const char *const BAD[] = {"-1", "soon", "99999999999999999999", "1.5", " "};
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         sent_back("Retry-After", BAD[i]);

@@ -150,7 +150,7 @@ $(B)/tests/integration/%: $(B)/tests/integration/%.o $(B)/tests/integration/api.
 	$(CC) $(LDFLAGS) -o $@ $< -lcriterion $(filter-out $<,$^) $(LIBS)
 
 .PHONY: integration
-integration: $(addprefix $(B)/tests/integration/,$(INTEGRATION)) ## compile the integration tests (they need a running instance: MOPL_TEST_BASE)
+integration: $(addprefix $(B)/tests/integration/,$(INTEGRATION)) ## compile the integration tests (run one alone: tests/run.sh integration/test_reviews, which gives it an instance)
 
 # The real clients of the tests, as the lock file names them.
 CLIENT_MODULES := tests/clients/node_modules/.package-lock.json
@@ -164,7 +164,7 @@ $(CLIENT_MODULES) $(MONITORING_MODULES): tests/%/node_modules/.package-lock.json
 test: deps-test ## every test, on a fresh machine too; ends with one line "N passed, N failed"
 	@$(MAKE) --silent -j$$(nproc) build unit bus s3 search integration viewer fuzz-programs $(CLIENT_MODULES) $(MONITORING_MODULES)
 	@tests/run.sh
-check: ## the fast part: unit and integration tests of what is built here
+check: ## the fast part: unit tests, SQL, integration tests of what is built here; some 5 minutes
 	@$(MAKE) --silent -j$$(nproc) build unit integration
 	@tests/run.sh unit sql integration
 san: deps-test ## every test but the browser's with AddressSanitizer and UndefinedBehaviorSanitizer; a report, a leak too, is a failure

@@ -64,6 +64,15 @@ test("README's picture shows every responder and worker", () => {
 /** What stands in backquotes in a document, its fenced blocks left out. */
 const quoted = (file) => [...prose(read(file)).matchAll(/`([^`\n]+)`/g)].map(([, text]) => text);
 
+test('every fenced block says what it is, and commands stand in those that are run', () => {
+    for (const file of documents) {
+        for (const { line, info, text } of blocks(read(file))) {
+            assert.match(info, /^(|c|sh|json|text|yaml|sql|(c|sh) not-run(: .+)?)$/, `${file}:${line}`);
+            if (info === '' || info === 'text') assert.doesNotMatch(text, /^(\.\/mopl|make|curl) /m, `${file}:${line}`);
+        }
+    }
+});
+
 test('the files that are named exist, and none is named by a line', () => {
     const missing = [];
     for (const file of documents) {

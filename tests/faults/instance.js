@@ -196,13 +196,16 @@ export class Instance {
         return this.signIn(email, password);
     }
 
-    /** Multipart: a content, with a picture if there is one. */
-    createContent(token, title, picture) {
-        const request = JSON.stringify({ type: 'movie', title, description: 'd', tags: ['t'] });
-        const parts = [Buffer.from(`--B\r\nContent-Disposition: form-data; name="request"; filename="blob"\r\n\r\n${request}\r\n`)];
+    /** Multipart: a request, with a picture if there is one. */
+    sendForm(method, target, token, value, picture) {
+        const parts = [Buffer.from(`--B\r\nContent-Disposition: form-data; name="request"; filename="blob"\r\n\r\n${JSON.stringify(value)}\r\n`)];
         if (picture) parts.push(Buffer.from('--B\r\nContent-Disposition: form-data; name="thumbnail"; filename="a.gif"\r\n\r\n'), picture, Buffer.from('\r\n'));
         const body = Buffer.concat([...parts, Buffer.from('--B--\r\n')]);
-        return this.send('POST', '/api/contents', { body, token, headers: { 'Content-Type': 'multipart/form-data; boundary=B' } });
+        return this.send(method, target, { body, token, headers: { 'Content-Type': 'multipart/form-data; boundary=B' } });
+    }
+
+    createContent(token, title, picture) {
+        return this.sendForm('POST', '/api/contents', token, { type: 'movie', title, description: 'd', tags: ['t'] }, picture);
     }
 
     /** What wrong_counters.sql finds: '' if every counter equals its rows. */
@@ -221,6 +224,15 @@ export class Instance {
 export function childrenOf(pid) {
     const { stdout } = spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' });
     return stdout.split('\n').filter(Boolean).map(Number);
+}
+
+/** Starts it; what load() takes, and an administrator. */
+export async function readyForLoad(instance) {
+    await instance.up();
+    const admin = await instance.signIn();
+    const people = [await instance.newcomer('first'), await instance.newcomer('second')];
+    const content = (await instance.expect(201, instance.createContent(admin.token, 'Under load'))).json.id;
+    return { admin, people, content };
 }
 
 /** Readers and writers who go on until stop(), and what they saw: every status with its count, the slowest answer, and the ids of

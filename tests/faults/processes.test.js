@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { Instance, childrenOf, expectKept, expectServed, load, sleep, temporaryFolder, until } from './instance.js';
+import { Instance, childrenOf, expectKept, expectServed, load, readyForLoad, sleep, temporaryFolder, until } from './instance.js';
 
 const folder = temporaryFolder();
 const instance = new Instance(path.join(folder, 'data'));
@@ -14,10 +14,7 @@ let people;
 let content;
 
 before(async () => {
-    await instance.up();
-    admin = await instance.signIn();
-    people = [await instance.newcomer('first'), await instance.newcomer('second')];
-    content = (await instance.expect(201, instance.createContent(admin.token, 'Under load'))).json.id;
+    ({ admin, people, content } = await readyForLoad(instance));
 });
 after(() => instance.down());
 

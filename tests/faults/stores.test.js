@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import path from 'node:path';
-import { Instance, childrenOf, expectKept, expectServed, load, sleep, temporaryFolder, until } from './instance.js';
+import { Instance, childrenOf, expectKept, expectServed, load, readyForLoad, sleep, temporaryFolder, until } from './instance.js';
 
 const instance = new Instance(path.join(temporaryFolder(), 'data'), { MOPL_STATEMENT_TIMEOUT_MS: '3000' });
 let admin;
@@ -11,10 +11,7 @@ let people;
 let content;
 
 before(async () => {
-    await instance.up();
-    admin = await instance.signIn();
-    people = [await instance.newcomer('first'), await instance.newcomer('second')];
-    content = (await instance.expect(201, instance.createContent(admin.token, 'Under load'))).json.id;
+    ({ admin, people, content } = await readyForLoad(instance));
 });
 after(() => instance.down());
 

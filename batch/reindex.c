@@ -5,7 +5,7 @@
 #include "runner.h"
 #include "search_index.h"
 
-enum { CHUNK_ROWS = 1000, PASSES = 5, SHOWN_MAX = 20, ENGINE_TRIES = 30 };
+enum { CHUNK_ROWS = 1000, PASSES = 5, SHOWN_MAX = 20, ENGINE_WAIT_S = 300 };
 
 /* Queries */
 
@@ -244,18 +244,18 @@ static enum rc verify(struct batch *b, struct elastic *e) {
     return batch_fail(b, RC_CONFLICT, "the index differs from the database: mopl batch reindex");
 }
 
-/* An engine that is only being started is waited for. */
+/* An engine that is only being started is waited for: nobody else fills it. On a busy machine that may take minutes. */
 static enum rc all_exist(struct batch *b, struct elastic *e, bool *all) {
-    int tries = 0;
+    int waited_s = 0;
     *all = true;
     for (enum search_kind kind = 0; kind < SEARCH_KINDS;) {
         bool exists;
         if (search_index_exists(e, &b->chunk, kind, &exists) == RC_OK) {
             *all &= exists;
             kind++;
-        } else if (++tries == ENGINE_TRIES) {
+        } else if (waited_s++ == ENGINE_WAIT_S) {
             return engine_away(b);
-        } else if (batch_pause(b, 0, -1) != RC_OK) {
+        } else if (batch_pause(b, 0, 1) != RC_OK) {
             return RC_UNAVAILABLE;
         }
     }

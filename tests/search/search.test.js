@@ -256,6 +256,17 @@ test('the engine is killed and started under load, without an error', async () =
     await caughtUp();
 });
 
+test('a fill waits for an engine that is only being started, however impatient other jobs are', async () => {
+    const impatient = new Instance(instance.data, { ...instance.settings, MOPL_BATCH_BACKOFF_MS: '1' });
+    process.kill(engine(), 'SIGKILL');
+    await isDown();
+    const fill = impatient.aside('batch', 'reindex', '--if-missing');
+    await sleep(1000);
+    await instance.aside('up');
+    await fill;
+    await isUp();
+});
+
 test('an engine that stands still is given up', async () => {
     await underLoad(async () => {
         process.kill(engine(), 'SIGSTOP');

@@ -176,6 +176,11 @@ tsan: deps-test kafka ## what has threads with ThreadSanitizer: two bridges, rel
 	@$(MAKE) --silent -j$$(nproc) MODE=tsan build $(CLIENT_MODULES)
 	@tests/run.sh --tsan faults/bridges
 
+.PHONY: faults
+faults: deps-test ## the whole system under load while its processes are killed, for FAULTS_MINUTES (10); FAULTS_SEED repeats a run's choices
+	@$(MAKE) --silent -j$$(nproc) build kafka s3 search $(CLIENT_MODULES)
+	@node tests/faults/everything/run.js
+
 # Fuzzers (libFuzzer, clang): inputs found on the way stay in the build folder; tests/fuzz/corpus holds the seeds.
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_RUNS ?= 1000000

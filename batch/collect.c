@@ -32,9 +32,10 @@ static enum rc write_page(void *context) {
     report_count(r, "new", written.inserted);
     report_count(r, "updated", written.updated);
     report_count(r, "unchanged", written.unchanged);
+    report_count(r, "removed", written.removed);
     report_count(r, "duplicates", page->repeated);
-    steps_contents(&w->b->steps, written.inserted + written.updated, written.updated + written.unchanged + page->repeated,
-                   written.inserted);
+    steps_contents(&w->b->steps, written.inserted + written.updated,
+                   written.updated + written.unchanged + written.removed + page->repeated, written.inserted);
     return RC_OK;
 }
 

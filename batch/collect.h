@@ -15,10 +15,11 @@ struct collect_page {
 
 /* Adds an item, unless its source id is on the page already. The page must have room. */
 void collect_add(struct collect_page *page, const struct item *item);
-/* Writes the page as a chunk with this checkpoint; counts "items", "new", "updated", "unchanged" and "duplicates". */
+/* Writes the page as a chunk with this checkpoint; counts "items", "new", "updated", "unchanged", "removed" (by an administrator)
+ * and "duplicates". */
 MUST_CHECK enum rc collect_write(struct batch *b, const struct collect_page *page, const char *position, int64_t progress);
 
 /* Names of the counts above, for the job's list. */
-#define COLLECT_COUNTS "items", "new", "updated", "unchanged", "duplicates"
+#define COLLECT_COUNTS "items", "new", "updated", "unchanged", "removed", "duplicates"
 
 #endif

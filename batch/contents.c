@@ -17,6 +17,7 @@ static struct db_stmt upsert = {
     "     AS n(id, created_at, type, title, description, tags, source, source_id, hash, image) "
     "WHERE NOT EXISTS (SELECT FROM contents k WHERE k.source = n.source AND k.source_id = n.source_id AND k.type = n.type "
     "                  AND k.source_hash = decode(n.hash, 'hex')) "
+    "AND NOT EXISTS (SELECT FROM removed_contents k WHERE k.source = n.source AND k.source_id = n.source_id AND k.type = n.type) "
     "ORDER BY n.id "
     "ON CONFLICT (source, source_id, type) DO UPDATE SET "
     "    title = CASE WHEN 'title' = ANY (c.edited_fields) THEN c.title ELSE excluded.title END, "
@@ -27,7 +28,9 @@ static struct db_stmt upsert = {
     "e AS (INSERT INTO outbox (event_id, topic, key, type, payload) SELECT mopl_uuid_v7(), '" TOPIC_DOMAIN_EVENTS "', id::text, "
     "    CASE WHEN fresh THEN '" EVENT_CONTENT_CREATED "' ELSE '" EVENT_CONTENT_UPDATED "' END, "
     "    jsonb_build_object('userId', NULL, 'contentId', id) FROM w) "
-    "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM w",
+    "SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh), "
+    "       (SELECT count(*) FROM unnest($3::text[], $7::text[], $8::text[]) AS n(type, source, source_id) "
+    "        JOIN removed_contents USING (source, source_id, type)) FROM w",
     0};
 
 struct db_stmt *const contents_statements[] = {&upsert, NULL};
@@ -78,6 +81,7 @@ enum rc contents_write(struct db *db, struct arena *a, const struct content_row 
     if (rc != RC_OK) return rc;
     written->inserted = db_i64(&found, 0, 0);
     written->updated = db_i64(&found, 0, 1);
-    written->unchanged = (int64_t)count - written->inserted - written->updated;
+    written->removed = db_i64(&found, 0, 2);
+    written->unchanged = (int64_t)count - written->inserted - written->updated - written->removed;
     return RC_OK;
 }

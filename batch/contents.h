@@ -1,5 +1,5 @@
 /* Items written as contents: new ones inserted, changed ones updated but for what an administrator edited, equal ones not even
- * locked. Each one that is written is an event of the outbox, too. */
+ * locked; what an administrator deleted stays away. Each one that is written is an event of the outbox, too. */
 #ifndef MOPL_BATCH_CONTENTS_H
 #define MOPL_BATCH_CONTENTS_H
 
@@ -15,7 +15,7 @@ struct content_row {
 };
 
 struct contents_written {
-    int64_t inserted, updated, unchanged;
+    int64_t inserted, updated, unchanged, removed;
 };
 
 /* Up to CONTENTS_ROWS_MAX rows, no two of one source, source id and type, inside a transaction. */

@@ -192,6 +192,7 @@ static enum rc write_chunk(void *context) {
     report_count(r, "inserted", written.inserted);
     report_count(r, "updated", written.updated);
     report_count(r, "unchanged", written.unchanged);
+    report_count(r, "removed", written.removed);
     report_count(r, "duplicates", (int64_t)(im->end - im->at - count));
     return RC_OK;
 }
@@ -232,7 +233,7 @@ static enum rc run(struct batch *b) {
     return rc;
 }
 
-static const char *const counts[] = {"rows", "inserted", "updated", "unchanged", "duplicates", NULL};
+static const char *const counts[] = {"rows", "inserted", "updated", "unchanged", "removed", "duplicates", NULL};
 
 const struct batch_job job_import_catalogue = {
     .name = "import-catalogue",

@@ -43,7 +43,9 @@ struct db_stmt contents_update_stmt = {
 
 struct db_stmt contents_delete_stmt = {
     "contents_delete",
-    "WITH w AS (DELETE FROM contents WHERE id = $1::uuid RETURNING id, title, thumbnail_key), " TELL_DELETED
+    "WITH w AS (DELETE FROM contents WHERE id = $1::uuid RETURNING id, title, thumbnail_key, source, source_id, "
+    "type), " TELL_DELETED ", kept_away AS (INSERT INTO removed_contents (source, source_id, type, title)"
+    " SELECT source, source_id, type, title FROM w WHERE source IS NOT NULL ON CONFLICT DO NOTHING)"
     " SELECT thumbnail_key FROM w",
     0,
 };

@@ -17,18 +17,6 @@ static struct db_stmt find_by_email = {"admin_user_id", "SELECT id FROM users WH
 static struct db_stmt name_rooms = {
     "admin_rooms", "SELECT id, watcher_count, title FROM contents WHERE id = ANY ($1::uuid[]) ORDER BY watcher_count DESC, id", 0};
 
-/* What people wrote, fit for a terminal: control characters, which could steer it, as '?'. */
-static const char *printable(struct arena *a, struct str text) {
-    char *out = arena_alloc(a, text.len + 1), *at = out;
-    while (text.len > 0) {
-        int32_t c = utf8_next(&text);
-        bool control = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
-        at += utf8_encode(control ? '?' : (uint32_t)c, at);
-    }
-    *at = '\0';
-    return out;
-}
-
 /* Asking */
 
 static void release(void *object) {

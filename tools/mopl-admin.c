@@ -45,6 +45,17 @@ bool told(enum rc rc) {
     return rc == RC_OK;
 }
 
+const char *printable(struct arena *a, struct str text) {
+    char *out = arena_alloc(a, text.len + 1), *at = out;
+    while (text.len > 0) {
+        int32_t c = utf8_next(&text);
+        bool control = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+        at += utf8_encode(control ? '?' : (uint32_t)c, at);
+    }
+    *at = '\0';
+    return out;
+}
+
 /* Passwords */
 
 /* One line of standard input, without echo if a person types it. */
@@ -283,7 +294,7 @@ static bool bus_status(struct admin *ad) {
     return good || complain("the bus does not answer");
 }
 
-enum argument { ARGUMENT_NONE, ARGUMENT_EMAIL, ARGUMENT_TOPIC, ARGUMENT_USER, ARGUMENT_USER_OR_NONE };
+enum argument { ARGUMENT_NONE, ARGUMENT_EMAIL, ARGUMENT_TOPIC, ARGUMENT_USER, ARGUMENT_USER_OR_NONE, ARGUMENT_CONTENT };
 
 static const struct command {
     const char *name;
@@ -295,7 +306,9 @@ static const struct command {
                 {"bus-status", ARGUMENT_NONE, bus_status},
                 {"connections", ARGUMENT_USER_OR_NONE, list_connections},
                 {"rooms", ARGUMENT_NONE, list_rooms},
-                {"close-user", ARGUMENT_USER, close_user}};
+                {"close-user", ARGUMENT_USER, close_user},
+                {"removed-contents", ARGUMENT_NONE, list_removed},
+                {"take-back", ARGUMENT_CONTENT, take_back}};
 
 static void usage(FILE *out) {
     fputs("usage: mopl-admin create-admin [--if-none] [--name NAME] EMAIL\n"
@@ -305,6 +318,8 @@ static void usage(FILE *out) {
           "       mopl-admin connections [USER]\n"
           "       mopl-admin rooms\n"
           "       mopl-admin close-user USER\n"
+          "       mopl-admin removed-contents\n"
+          "       mopl-admin take-back SOURCE:TYPE:ID\n"
           "       mopl-admin --version\n"
           "create-admin makes an account with the role of administrator, or gives that role to the account there is (and unlocks "
           "it).\n"
@@ -317,6 +332,8 @@ static void usage(FILE *out) {
           "connections lists who is connected to the real-time bridges, or the streams of USER (an id or an e-mail address); rooms "
           "lists\n"
           "what is being watched. close-user ends the streams of USER; his client will come back unless the account is locked.\n"
+          "removed-contents lists collected contents that were deleted, which jobs therefore leave out; take-back lets one come "
+          "back.\n"
           "Exit status: 0 done (or nothing to do), 1 failed or refused, 2 bad usage or settings.\n",
           out);
 }
@@ -353,6 +370,10 @@ static bool take_argument(struct admin *ad, char **rest) {
     if (wanted == ARGUMENT_NONE) return !rest[0];
     if (wanted == ARGUMENT_USER_OR_NONE && !rest[0]) return true;
     if (!rest[0] || rest[1]) return false;
+    if (wanted == ARGUMENT_CONTENT) {
+        ad->content = str_of(rest[0]);
+        return utf8_valid(ad->content);
+    }
     if (wanted == ARGUMENT_USER || wanted == ARGUMENT_USER_OR_NONE) return take_user(ad, str_of(rest[0]));
     return wanted == ARGUMENT_EMAIL ? take_email(ad, str_of(rest[0])) : take_topic(ad, rest[0]);
 }

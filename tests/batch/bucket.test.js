@@ -3,7 +3,7 @@
 import { after, before, test } from 'node:test';
 import { copyFileSync, existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { temporaryFolder } from '../faults/instance.js';
+import { expectWorking, healthNames, temporaryFolder } from '../faults/instance.js';
 import { picture, startSources } from '../support/sources.mjs';
 import { Instance, S3, assert, contents, fails, impatient, job, sleep, start, succeeds, until } from './world.js';
 
@@ -135,6 +135,31 @@ test('what the source changed is updated, what an administrator edited stays', a
     assert.deepEqual([ranAgain.updated, ranAgain.images], [0, 0]);
 });
 
+test('what an administrator deleted stays away, until it is taken back', async () => {
+    const id = idOf(100007);
+    const title = instance.sql(`SELECT title FROM contents WHERE id = '${id}'`);
+    await instance.expect(200, instance.send('DELETE', `/api/contents/${id}`, { token: admin.token }));
+    for (const what of ['as it was', 'changed at its source']) {
+        const ran = await succeeds(instance, ...fetchTmdb());
+        assert.deepEqual([ran.new, ran.removed], [0, 1], what);
+        assert.equal(idOf(100007), '', what);
+        assert.ok(!existsSync(s3.file('thumbnail/movie/100007.png')), what);
+        changed.add('movie-100007');
+    }
+    assert.ok(instance.done('admin', 'removed-contents').startsWith('tmdb:movie:100007  '));
+    assert.ok(instance.done('admin', 'removed-contents').includes(title));
+    assert.equal(instance.mopl('admin', 'take-back', 'tmdb:movie:1').status, 1);
+    assert.equal(instance.mopl('admin', 'take-back', "tmdb:movie:' OR true --").status, 1);
+    assert.match(instance.done('admin', 'take-back', 'tmdb:movie:100007'), /next collection/);
+    assert.equal(instance.done('admin', 'removed-contents'), '');
+    const ran = await succeeds(instance, ...fetchTmdb());
+    assert.deepEqual([ran.new, ran.removed, ran.images], [1, 0, 1]);
+    assert.notEqual(idOf(100007), id, 'it is a new content');
+    const own = (await instance.expect(201, instance.createContent(admin.token, '손으로 만든'))).json.id;
+    await instance.expect(200, instance.send('DELETE', `/api/contents/${own}`, { token: admin.token }));
+    assert.equal(instance.sql('SELECT count(*) FROM removed_contents'), '0', 'only what is collected');
+});
+
 test('uploads go to the bucket, are served from it and leave it with their content', async () => {
     const bytes = picture('an upload');
     const created = await instance.expect(201, instance.createContent(admin.token, '버킷', bytes));
@@ -154,14 +179,15 @@ test('while the bucket is away everything but pictures goes on, and a job says s
     assert.equal(upload.status, 503);
     await instance.expect(201, instance.createContent(admin.token, '그림 없이'));
     assert.equal((await get('/api/files/thumbnail/movie/100003.png')).status, 503);
-    await until('the health', 20, async () => (await (await get('/api/health')).json()).status === 'DEGRADED');
+    await healthNames(instance, 'storage');
+    await expectWorking(instance, idOf(100003), admin.id);
     changed.add('movie-100004');
     const { out } = await fails(instance, ...fetchTmdb());
     assert.match(out, /the storage does not take pictures/);
     await s3.start();
     const ran = await succeeds(instance, ...fetchTmdb());
     assert.equal(ran.images, 1);
-    await until('the health', 20, async () => (await (await get('/api/health')).json()).status === 'UP');
+    await healthNames(instance);
 });
 
 test('a wrong secret is refused', async () => {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../../batch/catalogue.h"
+#include "../support/ask.h"
 #include "../support/folder.h"
 #include "../support/programs.h"
 #include "../support/services_shared.h"
@@ -40,12 +41,7 @@ TestSuite(batch, .init = setup, .fini = teardown, .timeout = 120);
 /* Help */
 
 static struct str ask(const char *sql) {
-    PGresult *r = PQexec(db_connection(db), sql);
-    cr_assert_eq(PQresultStatus(r), PGRES_TUPLES_OK, "%s: %s", sql, PQresultErrorMessage(r));
-    cr_assert_eq(PQntuples(r), 1, "%s", sql);
-    struct str text = str_of(arena_printf(&arena, "%s", PQgetvalue(r, 0, 0)));
-    PQclear(r);
-    return text;
+    return str_of(ask_text(db, &arena, sql));
 }
 
 static void script(const char *sql) {
@@ -164,7 +160,7 @@ static void kill_after(const char *job, const char *a, const char *b, int chunks
 Test(batch, the_whole_catalogue_twice) {
     struct program_result r = batch("import-catalogue", NULL, NULL, NULL);
     assert_code(r, 0);
-    assert_says(r.out, "rows 9709, inserted 9709, updated 0, unchanged 0, duplicates 0");
+    assert_says(r.out, "rows 9709, inserted 9709, updated 0, unchanged 0, removed 0, duplicates 0");
     expect("SELECT count(*) || ' ' || count(*) FILTER (WHERE type = 'movie') || ' ' || count(*) FILTER (WHERE type = 'sport') FROM "
            "contents",
            "9709 3201 6508");
@@ -181,7 +177,7 @@ Test(batch, the_whole_catalogue_twice) {
     struct str before = catalogue_state();
     r = batch("import-catalogue", NULL, NULL, NULL);
     assert_code(r, 0);
-    assert_says(r.out, "rows 9709, inserted 0, updated 0, unchanged 9709, duplicates 0");
+    assert_says(r.out, "rows 9709, inserted 0, updated 0, unchanged 9709, removed 0, duplicates 0");
     cr_assert(str_eq(catalogue_state(), before), "the second run touched rows");
     expect_exact_counters();
     expect("SELECT string_agg(status || (counts->>'inserted'), ',' ORDER BY id) FROM job_runs", "succeeded9709,succeeded0");
@@ -196,13 +192,13 @@ Test(batch, duplicates_are_reported_and_nothing_else_is_lost) {
     put_matches(3);
     struct program_result r = batch("import-catalogue", "--data", folder, NULL);
     assert_code(r, 0);
-    assert_says(r.out, "rows 9, inserted 7, updated 0, unchanged 0, duplicates 2");
+    assert_says(r.out, "rows 9, inserted 7, updated 0, unchanged 0, removed 0, duplicates 2");
     assert_says(r.err, "\"kind\":\"duplicate row skipped\",\"text\":\"films.jsonl line 4: Crash (1996)\"");
     assert_says(r.err, "\"kind\":\"duplicate row skipped\",\"text\":\"films.jsonl line 6: Crash (1996)\"");
     assert_says(r.err, "\"kind\":\"same identity, other facts\",\"text\":\"films.jsonl line 5: Crash (1996)\"");
     expect("SELECT count(*) || ' ' || count(DISTINCT source_id) FROM contents WHERE title = 'Crash'", "3 3");
     r = batch("import-catalogue", "--data", folder, NULL);
-    assert_says(r.out, "rows 9, inserted 0, updated 0, unchanged 7, duplicates 2");
+    assert_says(r.out, "rows 9, inserted 0, updated 0, unchanged 7, removed 0, duplicates 2");
 }
 
 Test(batch, changed_rows_are_updated_but_not_what_was_edited) {
@@ -231,7 +227,7 @@ Test(batch, killed_import_goes_on_where_it_was) {
     kill_after("import-catalogue", "--data", folder, 1);
     struct program_result r = batch("import-catalogue", "--data", folder, NULL);
     assert_code(r, 0);
-    assert_says(r.out, "rows 1701, inserted 1701, updated 0, unchanged 0, duplicates 0"); /* over all three runs */
+    assert_says(r.out, "rows 1701, inserted 1701, updated 0, unchanged 0, removed 0, duplicates 0"); /* over all three runs */
     struct str killed = catalogue_content();
     expect_exact_counters();
     expect("SELECT string_agg(status || coalesce(error, ''), ',' ORDER BY id) FROM job_runs",

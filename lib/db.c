@@ -529,7 +529,7 @@ enum rc db_check(struct db *db, struct db_stmt *const *statements) {
     for (; *statements; statements++) {
         struct db_stmt *stmt = *statements;
         if (stmt->prepared_on == db->generation) continue;
-        PGresult *result = PQprepare(db->conn, stmt->name, stmt->sql, 0, NULL);
+        PGresult *result = PQprepare(db->conn, stmt->name, db_wire_constant(stmt->sql), 0, NULL);
         if (PQresultStatus(result) == PGRES_COMMAND_OK) {
             stmt->prepared_on = db->generation;
         } else {
@@ -546,7 +546,7 @@ void db_on_connect(struct db *db, const char *sql) {
     while (db->setups[at] && strcmp(db->setups[at], sql) != 0) at++;
     if (db->setups[at]) return;
     assert(at < DB_SETUPS_MAX);
-    db->setups[at] = sql;
+    db->setups[at] = db_wire_constant(sql);
     /* A connection that cannot be set up is not used: the next one is asked again. */
     if (db->conn && !set_up(db->conn, sql)) disconnect(db);
 }

@@ -16,8 +16,9 @@ enum { DB_PARAMS_MAX = 24, DB_SETUPS_MAX = 4 };
 
 /* A statement; defined static beside its handler, prepared on first use of a connection (in the same round trip). */
 struct db_stmt {
-    const char *name;     /* unique in its process */
-    const char *sql;      /* $1.. with explicit casts, so that parameter types never depend on the context */
+    const char *name; /* unique in its process */
+    const char *sql;  /* a literal: $1.. with explicit casts, so that parameter types never depend on the context. A text made at
+                       * run time ends the process when it is to be prepared. */
     unsigned prepared_on; /* connection generation; 0 at first. Written by db.c only. */
 };
 
@@ -106,7 +107,7 @@ MUST_CHECK enum rc db_script(struct db *db, const char *sql);
 MUST_CHECK enum rc db_check(struct db *db, struct db_stmt *const *statements);
 
 /* Adds a command without answer (LISTEN, SET) that every new connection begins with, this one included; once however often it is
- * added. Outside transactions. `sql` is borrowed for good. */
+ * added. Outside transactions. `sql` is a literal. */
 void db_on_connect(struct db *db, const char *sql);
 /* Waits up to timeout_ms for a notification on a channel that db_on_connect listens to; those that wait are all taken. Ends early
  * on a signal. RC_UNAVAILABLE at once, or after a pause, while there is no connection: notifications were missed. Outside

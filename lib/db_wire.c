@@ -1,6 +1,7 @@
 #include "db_wire.h"
 
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,6 +64,26 @@ PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
 
 /* Statements */
 
+/* dl_iterate_phdr(3): 1 once the segment that *context points into is found and cannot be written. */
+static int is_constant(struct dl_phdr_info *object, size_t size, void *context) {
+    const uintptr_t at = *(const uintptr_t *)context;
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        uintptr_t begin = object->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type == PT_LOAD && at >= begin && at - begin < segment->p_memsz) return !(segment->p_flags & PF_W);
+    }
+    return 0;
+}
+
+/* A text that was joined at run time is no statement, whatever it was made of. */
+const char *db_wire_constant(const char *sql) {
+    uintptr_t at = (uintptr_t)sql;
+    if (dl_iterate_phdr(is_constant, &at)) return sql;
+    log_event(LOG_ERROR, "sql_not_constant", LOG_CSTR("process", program_invocation_short_name));
+    abort();
+}
+
 /* A value that can end neither its quotes nor the comment, whoever it comes from. */
 static void add_value(struct buf *out, const char *name, struct str value) {
     static const char PLAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ._/{}+-";
@@ -84,7 +105,7 @@ const char *db_wire_text(struct buf *out, const struct db_stmt *stmt, const stru
         add_value(out, ",route", str_of(origin->route));
     }
     buf_add(out, STR("*/ "));
-    buf_add(out, str_of(stmt->sql));
+    buf_add(out, str_of(db_wire_constant(stmt->sql)));
     buf_add_char(out, '\0');
     return out->ptr;
 }

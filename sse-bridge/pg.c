@@ -263,7 +263,7 @@ static void set_up(struct pg_link *l) {
     const struct pg_listener *listener = l->pg->listener;
     l->state = LINK_SETTING_UP;
     watch(l, EV_READ);
-    if (PQsetnonblocking(l->conn, 1) != 0 || (listener && !PQsendQuery(l->conn, listener->sql))) {
+    if (PQsetnonblocking(l->conn, 1) != 0 || (listener && !PQsendQuery(l->conn, db_wire_constant(listener->sql)))) {
         lose(l);
     } else if (listener) {
         flush(l);

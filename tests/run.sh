@@ -159,6 +159,12 @@ start_instance() {
   export MOPL_TEST_RATE_LIMITS=off MOPL_TEST_BIN=$MOPL_BIN MOPL_TEST_DATABASE_URL
 }
 
+if wanted sql; then
+  status=0
+  tests/sql.sh >"$work/log" 2>&1 || status=$?
+  judge sql/sources "$status" "$(grep -c '^ok ' "$work/log" || true)" "$(grep -c '^not ok ' "$work/log" || true)" "$work/log"
+fi
+
 if wanted unit; then criterion_suite unit; fi
 if wanted bus; then criterion_suite bus --jobs 2; fi
 

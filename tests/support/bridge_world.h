@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define SERVICES_SHARED (SERVICE_POSTGRES | SERVICE_REDIS)
+#include "ask.h"
 #include "bridge.h"
 #include "clock.h"
 #include "fixture.h"
@@ -77,11 +78,7 @@ static inline void world_sql(const char *sql) {
 }
 
 static inline int64_t world_number(const char *sql) {
-    PGresult *result = PQexec(db_connection(db), sql);
-    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s: %s", sql, PQresultErrorMessage(result));
-    int64_t number = PQntuples(result) ? atoll(PQgetvalue(result, 0, 0)) : 0;
-    PQclear(result);
-    return number;
+    return ask_number(db, &f.arena, sql);
 }
 
 /* The database goes away, as if its server were down, or comes back. */

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "bus.h"
 #include "clock.h"
 #include "outbox.h"
@@ -76,13 +77,9 @@ static inline void world_sql(struct world *w, const char *sql) {
 
 /* The only value of a SELECT of one bigint. */
 static inline int64_t world_number(struct world *w, const char *sql) {
-    struct db_stmt stmt = {arena_printf(&w->arena, "test_%p", (void *)arena_cstr(&w->arena, str_of(sql))), sql, 0};
-    struct db_rows rows;
     struct arena a;
     arena_init(&a);
-    cr_assert_eq(db_exec(w->db, &a, DB_READ, &stmt, NULL, &rows), RC_OK, "%s", sql);
-    cr_assert_eq(rows.count, 1, "%s", sql);
-    int64_t n = db_i64(&rows, 0, 0);
+    int64_t n = ask_number(w->db, &a, sql);
     arena_fini(&a);
     return n;
 }

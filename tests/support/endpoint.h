@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "clock.h"
 #include "fixture.h"
 #include "folder.h"
@@ -183,11 +184,8 @@ static inline void run_script(const char *sql) {
 }
 
 static inline int64_t ask(const char *sql) {
-    struct db_stmt stmt = {"ask", sql, 0};
     struct db *db = db_new(ep.url, 0);
-    struct db_rows rows;
-    cr_assert_eq(db_exec(db, &ep.arena, DB_READ, &stmt, NULL, &rows), RC_OK, "%s", sql);
-    int64_t value = rows.count ? db_i64(&rows, 0, 0) : -1;
+    int64_t value = ask_number(db, &ep.arena, sql);
     db_free(db);
     return value;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../support/ask.h"
 #include "../support/bridge_loop.h"
 #include "../support/services_shared.h"
 #include "arena.h"
@@ -117,10 +118,7 @@ TestSuite(bridge_presence, .init = setup, .fini = teardown, .timeout = 240);
 /* People, contents, and what they do */
 
 static inline int64_t ask(const char *sql) {
-    struct db_stmt stmt = {arena_printf(&arena, "ask_%s", sql), sql, 0};
-    struct db_rows rows;
-    cr_assert_eq(db_exec(db, &arena, DB_WRITE, &stmt, NULL, &rows), RC_OK, "%s", sql);
-    return rows.count > 0 ? db_i64(&rows, 0, 0) : -1;
+    return ask_number(db, &arena, sql);
 }
 
 static inline const char *text_of(struct uuid id) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../support/ask.h"
 #include "../support/folder.h"
 #include "../support/programs.h"
 #include "../support/services_shared.h"
@@ -43,12 +44,8 @@ static void script(const char *sql) {
 }
 
 static struct str ask(const char *sql) {
-    struct db_stmt stmt = {"ask", sql, 0};
     struct db *other = db_new(strchr(environment[0], '=') + 1, 0);
-    struct db_rows rows;
-    cr_assert_eq(db_exec(other, &arena, DB_READ, &stmt, NULL, &rows), RC_OK, "%s", sql);
-    cr_assert_eq(rows.count, 1);
-    struct str text = arena_dup(&arena, db_text(&rows, 0, 0));
+    struct str text = str_of(ask_text(other, &arena, sql));
     db_free(other);
     return text;
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "../support/ask.h"
 #include "../support/bridge_loop.h"
 #include "../support/repeated.h"
 #include "../support/services.h"
@@ -72,11 +73,8 @@ static struct outcome run(struct db_stmt *stmt, const struct db_params *p) {
 }
 
 static int64_t ask(const char *sql) {
-    struct db_stmt stmt = {"ask", sql, 0};
     struct db *db = db_new(services.database_url, 0);
-    struct db_rows rows;
-    cr_assert_eq(db_exec(db, &arena, DB_READ, &stmt, NULL, &rows), RC_OK, "%s", sql);
-    int64_t value = db_i64(&rows, 0, 0);
+    int64_t value = ask_number(db, &arena, sql);
     db_free(db);
     return value;
 }

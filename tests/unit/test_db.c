@@ -280,6 +280,33 @@ Test(db, check_names_what_does_not_prepare) {
     cr_assert_eq(db_check(db, broken), RC_INTERNAL);
 }
 
+/* What would let a text of a user become a part of a statement. */
+static void prepare_what_was_made_at_run_time(char *sql) {
+    struct db_stmt joined = {"joined", sql, 0};
+    struct db_stmt *const list[] = {&joined, NULL};
+    cr_assert_eq(db_check(db, list), RC_OK);
+}
+
+Test(db, a_text_on_the_stack_is_no_statement, .signal = SIGABRT) {
+    char sql[64];
+    snprintf(sql, sizeof sql, "SELECT '%s'", "it's");
+    struct db_stmt joined = {"joined", sql, 0};
+    cr_assert_eq(run(DB_READ, &joined, NULL, NULL), RC_OK);
+}
+
+Test(db, a_text_on_the_heap_is_no_statement, .signal = SIGABRT) {
+    prepare_what_was_made_at_run_time(arena_printf(&arena, "SELECT %d", 1));
+}
+
+Test(db, a_variable_of_the_program_is_no_statement, .signal = SIGABRT) {
+    static char sql[64] = "SELECT 1";
+    prepare_what_was_made_at_run_time(sql);
+}
+
+Test(db, a_text_on_the_heap_sets_no_connection_up, .signal = SIGABRT) {
+    db_on_connect(db, arena_printf(&arena, "LISTEN %s", "x"));
+}
+
 /* Guards */
 
 static struct db_stmt guard_stmt = {"guard", "SELECT 1 FROM generate_series(1, $1::bigint)", 0};

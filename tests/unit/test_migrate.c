@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../support/ask.h"
 #include "../support/folder.h"
 #include "../support/programs.h"
 #include "../support/services_shared.h"
@@ -51,11 +52,8 @@ static struct program_result migrate(const char *option) {
 }
 
 static int64_t ask(const char *sql) {
-    struct db_stmt stmt = {"ask", sql, 0};
     struct db *other = db_new(strchr(environment[0], '=') + 1, 0);
-    struct db_rows rows;
-    cr_assert_eq(db_exec(other, &arena, DB_READ, &stmt, NULL, &rows), RC_OK, "%s", sql);
-    int64_t n = db_i64(&rows, 0, 0);
+    int64_t n = ask_number(other, &arena, sql);
     db_free(other);
     return n;
 }

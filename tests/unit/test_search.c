@@ -244,21 +244,21 @@ Test(search_sql, titles_are_found_without_blanks_and_by_initials) {
     cr_assert_eq(found("박ㅅ"), 0);
 }
 
-/* Both engines look for the same. */
-static const char *sql_form(const char *call, struct str text) {
-    static char sql[200];
-    static struct db_stmt stmt;
+/* Both engines look for the same: `stmt` makes a form of $1. */
+static const char *sql_form(struct db_stmt *stmt, struct str text) {
     struct db_params p;
     struct db_rows rows;
-    static unsigned number;
-    char *name = arena_printf(&f.arena, "form_%u", number++);
-    snprintf(sql, sizeof sql, "SELECT %s", call);
-    stmt = (struct db_stmt){name, sql, 0};
     dbp_init(&p);
     dbp_text(&p, text);
-    cr_assert_eq(db_exec(db, &f.arena, DB_READ, &stmt, &p, &rows), RC_OK);
+    cr_assert_eq(db_exec(db, &f.arena, DB_READ, stmt, &p, &rows), RC_OK);
     return arena_cstr(&f.arena, db_text(&rows, 0, 0));
 }
+
+static struct db_stmt fold = {"fold", "SELECT mopl_fold($1::text)", 0};
+static struct db_stmt initials = {"initials", "SELECT mopl_initials($1::text)", 0};
+static struct db_stmt compact = {"compact", "SELECT regexp_replace($1::text, '\\s', '', 'g')", 0};
+static struct db_stmt words_of = {"words", "SELECT array_to_string(mopl_words($1::text), '|')", 0};
+static struct db_stmt relevance = {"relevance", "SELECT mopl_relevance($1::text, 'harry potter')::text", 0};
 
 Test(search_sql, texts_are_folded_alike_in_c) {
     static const char *const TEXTS[] = {"Ｐｉｒａｔｅｓ of İstanbul ﬁne",
@@ -273,14 +273,14 @@ Test(search_sql, texts_are_folded_alike_in_c) {
                                         "가 나  다"};
     for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
         struct str folded = search_fold(&f.arena, str_of(TEXTS[i])), words[SEARCH_WORDS_MAX];
-        assert_str(folded, str_of(sql_form("mopl_fold($1::text)", str_of(TEXTS[i]))));
-        assert_str(search_initials(&f.arena, folded), str_of(sql_form("mopl_initials($1::text)", folded)));
-        assert_str(search_compact(&f.arena, folded), str_of(sql_form("regexp_replace($1::text, '\\s', '', 'g')", folded)));
+        assert_str(folded, str_of(sql_form(&fold, str_of(TEXTS[i]))));
+        assert_str(search_initials(&f.arena, folded), str_of(sql_form(&initials, folded)));
+        assert_str(search_compact(&f.arena, folded), str_of(sql_form(&compact, folded)));
         size_t count = search_words(&f.arena, folded, words);
         const char *joined = "";
         for (size_t w = 0; w < count; w++)
             joined = arena_printf(&f.arena, "%s%s%.*s", joined, w ? "|" : "", (int)words[w].len, words[w].ptr);
-        assert_str(str_of(joined), str_of(sql_form("array_to_string(mopl_words($1::text), '|')", folded)));
+        assert_str(str_of(joined), str_of(sql_form(&words_of, folded)));
     }
 }
 
@@ -290,7 +290,7 @@ Test(search_sql, relevance_has_an_order) {
     int64_t last = INT64_MAX;
     for (size_t i = 0; i < sizeof TITLES / sizeof *TITLES; i++) {
         const char *doc = arena_printf(&f.arena, "%s\nharry potter", TITLES[i]);
-        const char *score = sql_form("mopl_relevance($1::text, 'harry potter')::text", str_of(doc));
+        const char *score = sql_form(&relevance, str_of(doc));
         int64_t now;
         cr_assert(str_to_i64(str_of(score), &now));
         cr_assert(now / 1000 < last / 1000 || i == 4, "%s: %s", TITLES[i], score);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/ask.h"
 #include "../support/fixture.h"
 #include "../support/repeated.h"
 #include "../support/services_shared.h"
@@ -63,11 +64,8 @@ static void teardown(void) {
 TestSuite(session, .init = setup, .fini = teardown, .timeout = 120);
 
 static int64_t ask(const char *sql) {
-    struct db_stmt stmt = {"ask", sql, 0};
     struct db *db = db_new(url, 0);
-    struct db_rows rows;
-    cr_assert_eq(db_exec(db, &f.arena, DB_READ, &stmt, NULL, &rows), RC_OK, "%s", sql);
-    int64_t value = rows.count ? db_i64(&rows, 0, 0) : -1;
+    int64_t value = ask_number(db, &f.arena, sql);
     db_free(db);
     return value;
 }

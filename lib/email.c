@@ -35,6 +35,7 @@ bool email_valid(struct str address) {
     if (at == 0 || at > LOCAL_BYTES_MAX || at >= address.len || address.len > EMAIL_BYTES_MAX) return false;
     for (size_t i = 0; i < at; i++) {
         if (!is_local(address.ptr[i])) return false;
+        if (address.ptr[i] == '.' && (i == 0 || address.ptr[i + 1] == '.' || i + 1 == at)) return false; /* RFC 5321: Dot-string */
     }
     struct str rest = str_from(address.ptr + at + 1, address.len - at - 1);
     if (rest.len == 0) return false;

@@ -9,11 +9,32 @@ enum { LEVELS_MAX = 16 };
 /* json-c lets through what RFC 8259 does not: NaN and Infinity, 'single quotes', control characters in strings, 00, -01, 1. and
  * more. So the tokens are checked here first; how they may follow one another is left to json-c. Each function takes the rest of
  * the text and returns how many bytes its token has, 0 if it is none. */
+/* The unit of UTF-16 that an escape \\uXXXX at that place writes; -1 if there is none. */
+static int32_t escaped_unit(struct str s, size_t at) {
+    static const char DIGITS[] = "0123456789abcdefABCDEF";
+    enum { ESCAPE_BYTES = 6, BASE = 16, SMALL = 6 };
+    int32_t unit = 0;
+    if (at + ESCAPE_BYTES > s.len || s.ptr[at] != '\\' || s.ptr[at + 1] != 'u') return -1;
+    for (size_t i = at + 2; i < at + ESCAPE_BYTES; i++) {
+        const char *digit = s.ptr[i] ? strchr(DIGITS, s.ptr[i]) : NULL;
+        if (!digit) return -1;
+        int32_t value = (int32_t)(digit - DIGITS);
+        unit = unit * BASE + (value < BASE ? value : value - SMALL);
+    }
+    return unit;
+}
+
+/* Half of a pair of surrogates is no character: json-c would put another one in its place, and what was written would not come
+ * back. */
 static size_t string_length(struct str s) {
     for (size_t i = 1; i < s.len; i++) {
         if ((unsigned char)s.ptr[i] < 0x20) return 0;
         if (s.ptr[i] == '"') return i + 1;
-        if (s.ptr[i] == '\\') i++;
+        if (s.ptr[i] != '\\') continue;
+        int32_t unit = escaped_unit(s, i), next = escaped_unit(s, i + 6);
+        bool high = unit >= 0xd800 && unit < 0xdc00;
+        if ((unit >= 0xdc00 && unit < 0xe000) || (high && (next < 0xdc00 || next >= 0xe000))) return 0;
+        i += high ? 11 : 1;
     }
     return 0;
 }

@@ -209,7 +209,8 @@ end_strays() {  # NAME COMMAND
 
 start_lighttpd() {
   write_front_configuration
-  launch lighttpd lighttpd -D -f "$run/lighttpd.conf"
+  # Named by its path: a new process of it is made for a restart while this one goes on.
+  launch lighttpd "$(type -P lighttpd)" -D -f "$run/lighttpd.conf"
 }
 
 # No line is lost: until it has a new one, the front server writes into the renamed log.
@@ -404,9 +405,14 @@ stop_all() {
       *) if is_worker "$name"; then workers+=("$name"); else responders+=("$name"); fi ;;
     esac
   done
-  if running lighttpd; then kill -INT "$pid" 2>/dev/null || true; fi
+  local front=''
+  if running lighttpd; then
+    front=$pid
+    kill -INT "$pid" 2>/dev/null || true
+  fi
   for name in "${bridges[@]}"; do if running "$name"; then kill -TERM "$pid" 2>/dev/null || true; fi; done
   ended lighttpd 15
+  [ -z "$front" ] || kill -TERM -- "-$front" 2>/dev/null || true  # the one before a restart may still have connections
   rm -f "$run/front.sock"
   for name in "${bridges[@]}"; do ended "$name" 20; done
   stop_together "${responders[@]}"

@@ -18,6 +18,10 @@ enum rc bus_publish(struct bus *bus, const struct bus_message *messages, size_t 
     return bus->engine->publish(bus, messages, count);
 }
 
+enum rc bus_ping(struct bus *bus) {
+    return bus->engine->ping(bus);
+}
+
 enum rc bus_lags(struct bus *bus, struct arena *a, struct bus_group_lag **lags, size_t *count) {
     return bus->engine->lags(bus, a, lags, count);
 }

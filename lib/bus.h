@@ -41,6 +41,9 @@ bool bus_is_embedded(const struct bus *bus);
  * retention. The embedded engine takes the messages for the outbox rows they are and only wakes the consumers. */
 MUST_CHECK enum rc bus_publish(struct bus *bus, const struct bus_message *messages, size_t count);
 
+/* RC_UNAVAILABLE if no broker answers within a few seconds. The embedded engine is there with its database. */
+MUST_CHECK enum rc bus_ping(struct bus *bus);
+
 struct bus_consumer;
 
 /* Joins a consumer group on a NULL-ended list of topics (borrowed, as the name), from the beginning for a new group. NULL on bad

@@ -7,6 +7,7 @@
 struct bus_engine {
     void (*close)(struct bus *bus);
     enum rc (*publish)(struct bus *bus, const struct bus_message *messages, size_t count);
+    enum rc (*ping)(struct bus *bus);
     enum rc (*lags)(struct bus *bus, struct arena *a, struct bus_group_lag **lags, size_t *count);
     struct bus_consumer *(*consumer_open)(struct bus *bus, const char *group, const char *const *topics);
     void (*consumer_close)(struct bus_consumer *c);

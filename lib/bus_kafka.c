@@ -320,6 +320,13 @@ static enum rc publish(struct bus *base, const struct bus_message *messages, siz
     return RC_UNAVAILABLE;
 }
 
+static enum rc ping(struct bus *base) {
+    struct bus_kafka *bus = (struct bus_kafka *)base;
+    if (!bus->producer) return start_producer(bus);
+    rd_kafka_poll(bus->producer, 0);
+    return kafka_answers(&bus->link, bus->producer) ? RC_OK : RC_UNAVAILABLE;
+}
+
 static void close_bus(struct bus *base) {
     struct bus_kafka *bus = (struct bus_kafka *)base;
     drop_producer(bus);
@@ -454,6 +461,7 @@ out:
 const struct bus_engine bus_kafka_engine = {
     close_bus,
     publish,
+    ping,
     lags,
     kafka_consumer_open,
     kafka_consumer_close,

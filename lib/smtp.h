@@ -20,4 +20,8 @@ void smtp_free(struct smtp *s);
 MUST_CHECK enum rc smtp_send(struct smtp *s, struct arena *a, struct str from, struct str to, struct str message,
                              const char **error);
 
+/* Asks the server whether it is there, on a connection of its own, as far as a mail would go without a receiver: with TLS and
+ * signing in. RC_UNAVAILABLE within 10 s if not; `*error` as above. */
+MUST_CHECK enum rc smtp_ping(struct smtp *s, struct arena *a, const char **error);
+
 #endif

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "outbox.h"
+#include "parts.h"
 #include "schema.h"
 #include "version.h"
 #include "worker.h"
@@ -13,7 +14,8 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static int check_sql(struct db *db) {
-    struct db_stmt *const *const lists[] = {worker.statements, outbox_statements, bus_statements, dead_letter_statements};
+    struct db_stmt *const *const lists[] = {worker.statements, outbox_statements, bus_statements, dead_letter_statements,
+                                            parts_statements};
     int status = 0;
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         if (db_check(db, lists[i]) != RC_OK) status = EXIT_FAILED;

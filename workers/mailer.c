@@ -9,11 +9,12 @@
 #include "log.h"
 #include "mail_text.h"
 #include "mails.h"
+#include "parts.h"
 #include "random.h"
 #include "smtp.h"
 #include "worker.h"
 
-enum { WAIT_MS = 5000, AWAY_PAUSE_MS = 200, PASSWORD_BYTES = 12, REFUSALS_MAX = 3, VALUES_MAX = 8, CLEAN_MS = 3600000 };
+enum { WAIT_MS = 5000, AWAY_PAUSE_MS = 200, PASSWORD_BYTES = 12, REFUSALS_MAX = 3, VALUES_MAX = 8, CLEAN_MS = 3600000, MS = 1000 };
 
 /* Queries */
 
@@ -21,7 +22,7 @@ enum { WAIT_MS = 5000, AWAY_PAUSE_MS = 200, PASSWORD_BYTES = 12, REFUSALS_MAX = 
 enum { MAIL_ID, MAIL_USER, MAIL_KIND, MAIL_DETAILS, MAIL_ENGLISH, MAIL_ATTEMPTS, MAIL_ADDRESS, MAIL_NAME };
 static struct db_stmt take = {
     "mailer_take",
-    "UPDATE mails m SET attempts = attempts + 1, due_at = clock_timestamp() + interval '2 minutes' FROM users u"
+    "UPDATE mails m SET attempts = attempts + 1, error = NULL, due_at = clock_timestamp() + interval '2 minutes' FROM users u"
     " WHERE m.id = (SELECT id FROM mails WHERE refused_at IS NULL AND due_at <= clock_timestamp() ORDER BY due_at LIMIT 1"
     "  FOR UPDATE SKIP LOCKED) AND u.id = m.user_id"
     " RETURNING m.id, m.user_id, m.kind, m.details::text, coalesce(m.language, u.language) = 'en', m.attempts, u.email, u.name",
@@ -43,6 +44,13 @@ static struct db_stmt postpone = {"mailer_postpone",
                                   " WHERE id = $1::uuid",
                                   0};
 
+/* The server is back: what only waited for it need not wait longer. A mail without an error is new, or being sent. */
+static struct db_stmt hurry = {
+    "mailer_hurry",
+    "UPDATE mails SET due_at = clock_timestamp() WHERE refused_at IS NULL AND error IS NOT NULL AND due_at > "
+    "clock_timestamp()",
+    0};
+
 static struct db_stmt refuse = {"mailer_refuse",
                                 "UPDATE mails SET error = $2::text, refused_at = clock_timestamp() WHERE id = $1::uuid", 0};
 
@@ -55,6 +63,8 @@ struct mailer {
     struct smtp *smtp; /* NULL: files */
     struct str from;
     bool away;
+    bool server_away; /* by the last look at it */
+    struct part part; /* the server, as the health knows it */
     int64_t clean_at_ms;
     struct db_rows rows; /* the mail that is taken */
     struct str password; /* made for it, if it is to bring one */
@@ -134,6 +144,18 @@ static enum rc settle(struct mailer *m, enum rc sent, const char *error) {
     return db_exec(m->w->db, &m->w->arena, DB_WRITE, stmt, &p, NULL);
 }
 
+/* Without a server mails are files, and this process being alive is all there is to tell. A mail that could not be sent says
+ * little: its receiver's mailbox may be full. */
+static enum rc look_at_server(struct mailer *m) {
+    const char *error = NULL;
+    if (!part_due(&m->part)) return RC_OK;
+    bool up = !m->smtp || smtp_ping(m->smtp, &m->w->arena, &error) == RC_OK;
+    enum rc rc = part_note(&m->part, m->w->db, &m->w->arena, up, error);
+    if (rc == RC_OK && up && m->server_away) rc = db_exec(m->w->db, &m->w->arena, DB_WRITE, &hurry, NULL, NULL);
+    if (rc == RC_OK) m->server_away = !up;
+    return rc;
+}
+
 /* *more: there may be another mail that is due. */
 static enum rc turn(struct mailer *m, bool *more) {
     const char *error;
@@ -144,17 +166,21 @@ static enum rc turn(struct mailer *m, bool *more) {
         enum rc cleaned = db_exec(m->w->db, &m->w->arena, DB_WRITE, &clean, NULL, NULL);
         if (cleaned != RC_OK) return cleaned;
     }
-    enum rc rc = db_transaction(m->w->db, &m->w->arena, take_transaction, m);
+    enum rc rc = look_at_server(m);
+    if (rc == RC_OK) rc = db_transaction(m->w->db, &m->w->arena, take_transaction, m);
     if (rc != RC_OK || m->rows.count == 0) return rc;
     enum rc sent = send_mail(m, &error);
     log_outcome(m, sent, error);
+    if (sent == RC_UNAVAILABLE) part_doubt(&m->part);
     rc = settle(m, sent, error);
     *more = rc == RC_OK;
     return rc;
 }
 
 static int mailer_run(struct worker_context *w) {
-    struct mailer m = {.w = w, .smtp = w->conf->smtp_url[0] ? smtp_new(w->conf, worker_stopping) : NULL};
+    struct mailer m = {.w = w, .part = {.name = PART_MAIL, .every_s = w->conf->smtp_check_s}};
+    m.smtp = w->conf->smtp_url[0] ? smtp_new(w->conf, worker_stopping) : NULL;
+    int wait_ms = m.part.every_s * MS < WAIT_MS ? (int)m.part.every_s * MS : WAIT_MS;
     struct arena lasting;
     bool more, notified;
     arena_init(&lasting);
@@ -165,14 +191,14 @@ static int mailer_run(struct worker_context *w) {
         enum rc rc = turn(&m, &more);
         arena_reset(&w->arena);
         if (rc != RC_OK) worker_sleep(AWAY_PAUSE_MS);
-        if (!more && !worker_stopping() && db_wait(w->db, WAIT_MS, &notified) != RC_OK) worker_sleep(AWAY_PAUSE_MS);
+        if (!more && !worker_stopping() && db_wait(w->db, wait_ms, &notified) != RC_OK) worker_sleep(AWAY_PAUSE_MS);
     }
     smtp_free(m.smtp);
     arena_fini(&lasting);
     return 0;
 }
 
-static struct db_stmt *const statements[] = {&take, &set_temporary, &done, &postpone, &refuse, &clean, NULL};
+static struct db_stmt *const statements[] = {&take, &set_temporary, &done, &postpone, &hurry, &refuse, &clean, NULL};
 
 const struct worker worker = {
     .name = "mailer",

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "outbox.h"
+#include "parts.h"
 #include "worker.h"
 
 enum {
@@ -20,6 +21,7 @@ enum {
     FLUSH_MS = 5000,     /* longest work after SIGTERM */
     WATCH_MS = 1000,     /* between looks at the backlog */
     BACKLOG_ROWS = 1000, /* from here on it is told */
+    BUS_LOOK_S = 10,     /* between looks whether the bus is there, for the health */
     EXIT_SETTINGS = 2,
 };
 
@@ -98,6 +100,7 @@ struct relay {
     int64_t published;
     int64_t publish_at_ms; /* not before */
     int64_t watch_at_ms;
+    struct part part; /* the bus, as the health knows it */
 };
 
 static void note_active(struct relay *r, bool active) {
@@ -159,6 +162,7 @@ static enum rc publish(struct relay *r) {
     bool away = rc != RC_OK;
     if (away != r->bus_away)
         log_event(away ? LOG_WARN : LOG_INFO, away ? "bus_away" : "bus_back", LOG_I64("published", r->published));
+    if (away != r->bus_away) part_doubt(&r->part);
     r->bus_away = away;
     metric_set(metric_one(&bus_away_now), away);
     if (away) r->publish_at_ms = clock_mono_ms() + RETRY_MS;
@@ -182,6 +186,13 @@ static void watch(struct relay *r) {
         log_event(behind ? LOG_WARN : LOG_INFO, behind ? "outbox_backlog" : "outbox_drained", LOG_I64("rows", backlog.rows),
                   LOG_I64("oldestMs", backlog.oldest_ms));
     r->behind = behind;
+}
+
+/* Also while there is nothing to publish. */
+static enum rc look_at_bus(struct relay *r) {
+    if (!part_due(&r->part)) return RC_OK;
+    bool up = !r->bus_away && bus_ping(r->bus) == RC_OK;
+    return part_note(&r->part, r->w->db, &r->w->arena, up, up ? NULL : "no broker answers");
 }
 
 /* Sleeping and waking */
@@ -220,7 +231,7 @@ static enum rc turn(struct relay *r, bool *more) {
         if (!r->bus_away) *more = true;
     }
     watch(r);
-    return rc;
+    return rc == RC_OK ? look_at_bus(r) : rc;
 }
 
 /* After a turn that found nothing. */
@@ -235,7 +246,8 @@ static void rest(struct relay *r) {
 }
 
 static int relay_run(struct worker_context *w) {
-    struct relay r = {.w = w, .active = true, .awake_ms = AWAKE_MIN_MS, .bus = bus_open(w->conf, w->db)};
+    struct relay r = {.w = w, .active = true, .awake_ms = AWAKE_MIN_MS, .part = {.name = PART_BUS, .every_s = BUS_LOOK_S}};
+    r.bus = bus_open(w->conf, w->db);
     if (!r.bus) return EXIT_SETTINGS;
     db_on_connect(w->db, "LISTEN mopl_outbox");
     /* A plan made while the tables are small must not read the whole of them when they have grown. */

@@ -279,6 +279,38 @@ export function load(instance, people, content) {
     };
 }
 
+/** {status, parts} of the health. */
+export const healthOf = async (instance) => (await instance.send('GET', '/api/health')).json;
+
+/** The health is degraded by these parts and no other, or, with none named, UP. */
+export function healthNames(instance, ...parts) {
+    return until(`the health names ${parts.join(', ') || 'nothing'}`, 90, async () => {
+        const health = await healthOf(instance);
+        const down = Object.keys(health.parts).filter((name) => health.parts[name] !== 'UP');
+        return health.status === (parts.length ? 'DEGRADED' : 'UP') && down.sort().join() === parts.sort().join();
+    });
+}
+
+/** Signing up and in, refreshing, the catalogue, a search, reviews, playlists and follows, as a new person does them. */
+export async function expectWorking(instance, content, someone) {
+    const person = await instance.newcomer('works-on');
+    const { token } = person;
+    const list = { limit: '5', sortBy: 'createdAt', sortDirection: 'DESCENDING' };
+    const get = async (target, query = {}) => (await instance.expect(200, instance.send('GET', `${target}?${new URLSearchParams(query)}`, { token }))).json;
+    assert.ok((await get('/api/contents', list)).data.length > 0);
+    const { title } = await get(`/api/contents/${content}`);
+    assert.ok((await get('/api/contents', { ...list, keywordLike: title })).totalCount > 0, `nothing is found by ${title}`);
+    await instance.expect(201, instance.post('/api/reviews', { contentId: content, rating: 4, text: 'works' }, token));
+    assert.ok((await get('/api/reviews', { ...list, contentId: content })).data.some(({ author }) => author.userId === person.id));
+    await instance.expect(201, instance.post('/api/follows', { followeeId: someone }, token));
+    const playlist = (await instance.expect(201, instance.post('/api/playlists', { title: 'T', description: '' }, token))).json.id;
+    await instance.expect(204, instance.post(`/api/playlists/${playlist}/contents/${content}`, {}, token));
+    assert.equal((await get(`/api/playlists/${playlist}`)).contents.length, 1);
+    await instance.expect(200, instance.send('POST', '/api/auth/refresh', { headers: { Cookie: `REFRESH_TOKEN=${person.refresh}` } }));
+    await instance.expect(204, instance.send('POST', '/api/auth/sign-out', { token }));
+    await instance.expect(401, instance.send('GET', '/api/reviews/me', { token }));
+}
+
 /** Nobody waited longer than 12 s, and nothing but these statuses was answered. */
 export function expectServed({ seen, slow }, ...statuses) {
     assert.ok(slow.seconds < 12, `${slow.what} took ${slow.seconds.toFixed(1)} s (${slow.status})`);

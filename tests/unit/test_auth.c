@@ -314,6 +314,27 @@ Test(auth, csrf_token_and_health) {
     reply = call(&far, "GET", "/api/health", NULL, NULL);
     cr_assert_str_eq(member_text(reply.json, "status"), "UP");
     cr_assert_not(json_object_object_get_ex(reply.json, "parts", NULL));
+    /* What workers say of the parts that only they speak to. */
+    struct {
+        const char *sql, *status, *mail, *bus;
+    } said[] = {
+        {"INSERT INTO part_states VALUES ('mail', true, NULL, now(), now() + interval '1 minute')", "UP", "UP", "UP"},
+        {"UPDATE part_states SET up = false", "DEGRADED", "DOWN", "UP"},
+        {"UPDATE part_states SET up = true, good_until = now()", "DEGRADED", "DOWN", "UP"},
+        {"UPDATE part_states SET name = 'bus'", "DEGRADED", "UP", "DOWN"},
+        {"UPDATE part_states SET good_until = now() + interval '1 minute'", "UP", "UP", "UP"},
+    };
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        run_script(said[i].sql);
+        reply = call(&near, "GET", "/api/health", NULL, NULL);
+        expect_status(reply, 200);
+        cr_assert_str_eq(member_text(reply.json, "status"), said[i].status, "%s", said[i].sql);
+        cr_assert_str_eq(member_text(member(reply.json, "parts"), "mail"), said[i].mail, "%s", said[i].sql);
+        cr_assert_str_eq(member_text(member(reply.json, "parts"), "bus"), said[i].bus, "%s", said[i].sql);
+        reply = call(&far, "GET", "/api/health", NULL, NULL);
+        cr_assert_str_eq(member_text(reply.json, "status"), said[i].status);
+        cr_assert_not(json_object_object_get_ex(reply.json, "parts", NULL));
+    }
     ep.f.app.redis = redis_new("unix:/nonexistent");
     reply = call(&near, "GET", "/api/health", NULL, NULL);
     expect_status(reply, 200);

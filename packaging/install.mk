@@ -63,7 +63,7 @@ install: build man ## install below PREFIX (/usr/local), staged below DESTDIR if
 	if [ -e $(VIEWER)/.installed ]; then install -d $$D$(SHAREDIR)/docs/swagger-ui; \
 		for f in $(VIEWER)/*.js $(VIEWER)/*.css $(VIEWER)/*.png; do install -m 644 $$f $$D$(SHAREDIR)/docs/swagger-ui; done; fi; \
 	install -m 644 README.md docs/*.md $$D$(DOCDIR); \
-	install -d $$D$(DOCDIR)/decisions; install -m 644 docs/decisions/*.md $$D$(DOCDIR)/decisions; \
+	install -d $$D$(DOCDIR)/decisions; install -m 644 docs/decisions/*.md $$D$(DOCDIR)/decisions; install -d $$D$(DOCDIR)/ops; install -m 644 docs/ops/*.md $$D$(DOCDIR)/ops; \
 	for page in $(MAN)/*.1; do install -m 644 $$page $$D$(MANDIR)/man1; done; install -m 644 $(MAN)/*.5 $$D$(MANDIR)/man5; \
 	for unit in $(UNITS); do $(FILL) $$unit | $(FILL_NAMES) >$$D$(UNITDIR)/$${unit##*/}; done; \
 	$(FILL_NAMES) packaging/sysusers.conf >$$D$(SYSUSERSDIR)/mopl.conf; \
@@ -80,3 +80,7 @@ uninstall: ## remove what `make install` with the same PREFIX installed; setting
 .PHONY: deb
 deb: build viewer man ## make the Debian package in build/deb
 	@packaging/deb.sh build/deb
+
+.PHONY: test-deb
+test-deb: deb ## install the package in a bare root, use it, replace it, purge it (as root; two minutes, not part of make test)
+	@tests/package-root.sh

@@ -248,7 +248,8 @@ answers() {  # RESPONDERS
       *) urls+=(-o /dev/null "$address/api/$name") ;;
     esac
   done
-  [ "${#urls[@]}" -eq 0 ] || curl -s --noproxy '*' -m 5 -w '%{http_code}\n' "${urls[@]}" |
+  # Whether its certificate fits this address is not the question.
+  [ "${#urls[@]}" -eq 0 ] || curl -sk --noproxy '*' -m 5 -w '%{http_code}\n' "${urls[@]}" |
     awk '$1 == 0 || $1 >= 500 { bad = 1 } END { exit bad }'
 }
 
@@ -324,9 +325,26 @@ var.bridges = ( $(bridge_sockets))
 var.site_csp = "default-src 'self'; script-src 'self'$(script_hashes "$web_root/index.html"); style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 include var.conf + "/lighttpd.conf"
 $(trusted_proxies)
-\$SERVER["socket"] == "$run/front.sock" { include var.conf + "/monitoring.conf" }
-$([ -z "$MOPL_METRICS_LISTEN" ] || printf '$SERVER["socket"] == "%s" { include var.conf + "/monitoring.conf" }' "$MOPL_METRICS_LISTEN")
+$(tls)
+$(plain_socket "$run/front.sock" monitoring)
+$([ -z "$MOPL_METRICS_LISTEN" ] || plain_socket "$MOPL_METRICS_LISTEN" monitoring)
 EOT
+}
+
+# The main socket speaks TLS; another one sends people there.
+tls() {
+  local address=$MOPL_LISTEN
+  [ -n "$MOPL_TLS_CERTIFICATE" ] || return 0
+  printf 'server.modules += ( "mod_openssl" )\nssl.engine = "enable"\nssl.pemfile = "%s"\nssl.privkey = "%s"\n' "$MOPL_TLS_CERTIFICATE" "$MOPL_TLS_KEY"
+  [ "$MOPL_REDIRECT_PORT" -gt 0 ] || return 0
+  [[ $address != *:* ]] || address="[$address]"
+  printf 'var.public_url = "%s"\n' "${MOPL_PUBLIC_URL%/}"
+  plain_socket "$address:$MOPL_REDIRECT_PORT" redirect
+}
+
+# A further socket, without TLS.
+plain_socket() {  # ADDRESS FILE
+  printf '$SERVER["socket"] == "%s" {\n%s  include var.conf + "/%s.conf"\n}\n' "$1" "${MOPL_TLS_CERTIFICATE:+  ssl.engine = \"disable\"$'\n'}" "$2"
 }
 
 # Behind a proxy the last address of X-Forwarded-For that is none of theirs is the caller's: of that who asks can forge nothing.

@@ -32,7 +32,7 @@ load_settings() {
     *:*) host="[$MOPL_LISTEN]" ;;
     *) host=$MOPL_LISTEN ;;
   esac
-  address=http://$host:$MOPL_PORT
+  address=http${MOPL_TLS_CERTIFICATE:+s}://$host:$MOPL_PORT
   web_root=${MOPL_WEB_ROOT:-$project/lighttpd/site}
 }
 
@@ -66,10 +66,12 @@ choose_user() {
   service_user=mopl
   [ ! -d "$MOPL_DATA" ] || [ -O "$MOPL_DATA" ] || service_user=$(stat -c %U "$MOPL_DATA")
   id -u "$service_user" >/dev/null 2>&1 || die "there is no user $service_user to run the services as: adduser --system --group --no-create-home mopl"
-  local group capabilities=
+  local group port capabilities=''
   group=$(id -g "$service_user")
   as_service=(setpriv --reuid "$service_user" --regid "$group" --init-groups --no-new-privs)
-  [ "${MOPL_PORT:-8080}" -ge 1024 ] 2>/dev/null || capabilities=,+net_bind_service
+  for port in "${MOPL_PORT:-8080}" "${MOPL_REDIRECT_PORT:-0}"; do
+    [ "$port" -ge 1024 ] 2>/dev/null || [ "$port" = 0 ] || capabilities=,+net_bind_service
+  done
   with_capabilities "$capabilities"
   # A project or data folder below e.g. /root is closed to other users; the services may then read, not write, past that.
   reachable || { with_capabilities "$capabilities,+dac_read_search" && reachable; } ||
@@ -123,11 +125,27 @@ first_secrets() {
 check_front() {
   getent ahosts "${host//[\[\]]/}" >/dev/null || die "MOPL_LISTEN: there is no address $MOPL_LISTEN" 2
   [ -r "$web_root/index.html" ] || die "MOPL_WEB_ROOT: there is no index.html in $web_root" 2
+  [ -z "$MOPL_TLS_CERTIFICATE" ] || check_certificate
+}
+
+check_certificate() {
+  local name public private
+  for name in MOPL_TLS_CERTIFICATE MOPL_TLS_KEY; do
+    "${as_service[@]}" sh -c ': <"$1"' _ "${!name}" 2>/dev/null || die "$name: user $service_user cannot read ${!name}" 2
+  done
+  public=$("${as_service[@]}" openssl x509 -in "$MOPL_TLS_CERTIFICATE" -noout -pubkey 2>/dev/null) ||
+    die "MOPL_TLS_CERTIFICATE: there is no certificate (PEM) in $MOPL_TLS_CERTIFICATE" 2
+  private=$("${as_service[@]}" openssl pkey -in "$MOPL_TLS_KEY" -passin pass: -pubout 2>/dev/null) ||
+    die "MOPL_TLS_KEY: there is no private key (PEM) without a password in $MOPL_TLS_KEY" 2
+  [ "$public" = "$private" ] || die "MOPL_TLS_KEY: $MOPL_TLS_KEY is not the key of $MOPL_TLS_CERTIFICATE" 2
 }
 
 check_port() {
   if (exec 3<>"/dev/tcp/${host//[\[\]]/}/$MOPL_PORT") 2>/dev/null; then
     die "port $MOPL_PORT of $host is taken by another program: end that, or set MOPL_PORT to a free one"
+  fi
+  if [ "$MOPL_REDIRECT_PORT" -gt 0 ] && (exec 3<>"/dev/tcp/${host//[\[\]]/}/$MOPL_REDIRECT_PORT") 2>/dev/null; then
+    die "MOPL_REDIRECT_PORT: port $MOPL_REDIRECT_PORT of $host is taken by another program"
   fi
   local metrics=${MOPL_METRICS_LISTEN%:*}
   [ "$metrics" != 0.0.0.0 ] || metrics=127.0.0.1

@@ -2,7 +2,7 @@
 # Runs the tests and ends with one line "N passed, N failed"; exit status 1 if any failed.
 # usage: tests/run.sh [--san | --tsan] [--no-browser] [SUITE | SUITE/TEST ...]
 #        a test by the name that it is printed with: unit/test_str, clients/sse
-#   suites: unit bus sql integration clients batch search faults monitoring docs hardening fuzz (all unless named)
+#   suites: unit bus sql integration clients batch search faults monitoring package docs hardening fuzz (all unless named)
 #   --san, --tsan  the programs of build/san or build/tsan; each report of a sanitizer counts as a failure
 #   --no-browser   leaves out the tests that drive Chromium
 # What it needs must be built (make test, make check and make san see to that). The instance under test is a private one in a temporary
@@ -16,16 +16,16 @@ for argument; do
   case "$argument" in
     --san | --tsan) mode=${argument#--} whole=no ;;
     --no-browser) browser=no whole=no ;;
-    unit | bus | sql | integration | clients | batch | search | faults | monitoring | docs | hardening | fuzz)
+    unit | bus | sql | integration | clients | batch | search | faults | monitoring | package | docs | hardening | fuzz)
       suites+=("$argument") whole=no
       ;;
-    unit/* | bus/* | sql/* | integration/* | clients/* | batch/* | search/* | faults/* | monitoring/* | docs/*)
+    unit/* | bus/* | sql/* | integration/* | clients/* | batch/* | search/* | faults/* | monitoring/* | package/* | docs/*)
       suites+=("${argument%%/*}") only+=("$argument") whole=no
       ;;
     *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
-[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch search faults monitoring docs hardening fuzz)
+[ "${#suites[@]}" -gt 0 ] || suites=(unit bus sql integration clients batch search faults monitoring package docs hardening fuzz)
 
 # The caller's own instance has nothing to do with the one under test.
 for name in "${!MOPL_@}"; do unset "$name"; done
@@ -211,7 +211,7 @@ if wanted sql || wanted integration || wanted clients; then
 fi
 
 # Instances of their own, with all that they work with, which have much to endure; as with the documents, what is released.
-for suite in batch search faults monitoring; do
+for suite in batch search faults monitoring package; do
   wanted "$suite" || continue
   for source in tests/"$suite"/*.test.js; do
     name=$suite/$(basename "$source" .test.js)

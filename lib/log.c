@@ -14,8 +14,9 @@ enum { TEXT_MAX_BYTES = 2000 };
 static struct {
     const char *process;
     enum log_level min;
-    struct str request_id;
 } state = {.process = "mopl", .min = LOG_INFO};
+/* Of the thread that handles the request: one of a library may have something to say meanwhile, and afterwards. */
+static _Thread_local struct str request_id;
 
 enum log_level log_level_of(const char *name) {
     static const char *const names[] = {[LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
@@ -31,7 +32,7 @@ void log_init(const char *process, enum log_level min) {
 }
 
 void log_request_id(struct str id) {
-    state.request_id = id;
+    request_id = id;
 }
 
 /* The longest start of `text` within the limit that does not split a sequence. */
@@ -76,9 +77,9 @@ static void add_head(struct buf *line, enum log_level level, const char *event) 
     jw_i64(line, getpid());
     jw_key(line, "event");
     jw_str(line, str_of(event));
-    if (!state.request_id.ptr) return;
+    if (!request_id.ptr) return;
     jw_key(line, "requestId");
-    add_text(line, state.request_id);
+    add_text(line, request_id);
 }
 
 /* One write keeps lines of several processes on one descriptor apart. What the descriptor refuses is lost: there is nowhere to say

@@ -13,7 +13,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_level log_level_of(const char *name);
 /* Name written as "process"; borrowed, must stay. `min` drops what is below it. */
 void log_init(const char *process, enum log_level min);
-/* Request id added to each line until changed; an absent view removes it. Borrowed until then. */
+/* Request id added to each line of this thread until changed; an absent view removes it. Borrowed until then. */
 void log_request_id(struct str id);
 
 /* Fields of one line (at least one), built in place: log_event(LOG_WARN, "redis_away", LOG_STR("error", text), LOG_I64("tries",

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -89,6 +90,26 @@ Test(log, the_request_id_stays_until_changed) {
     object = event();
     cr_assert(!json_object_object_get_ex(object, "requestId", NULL));
     json_object_put(object);
+}
+
+static void *tell(void *context) {
+    (void)context;
+    log_event(LOG_INFO, "something", LOG_I64("n", 1));
+    return NULL;
+}
+
+Test(log, a_request_id_is_of_its_thread) {
+    pthread_t thread;
+    log_request_id(STR("request-1"));
+    cr_assert_eq(pthread_create(&thread, NULL, tell, NULL), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    json_object *o = event();
+    cr_assert_not(json_object_object_get_ex(o, "requestId", NULL));
+    json_object_put(o);
+    tell(NULL);
+    o = event();
+    cr_assert(json_object_object_get_ex(o, "requestId", NULL));
+    json_object_put(o);
 }
 
 Test(log, levels_below_the_minimum_are_dropped) {

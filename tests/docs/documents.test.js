@@ -64,6 +64,16 @@ test("README's picture shows every responder and worker", () => {
 /** What stands in backquotes in a document, its fenced blocks left out. */
 const quoted = (file) => [...prose(read(file)).matchAll(/`([^`\n]+)`/g)].map(([, text]) => text);
 
+test("README's figures are those of the benchmarks, give or take what runs differ by", () => {
+    const figure = (name) => Number(new RegExp(`^\\| ${name} \\| ([\\d.]+) (ms|MB)`, 'm').exec(read('docs/benchmarks.md'))[1]);
+    const rows = { 'contents page by time': 'contents page by createdAt', 'contents page by rating': 'contents page by rate, one type', 'one content': 'content detail',
+        'reviews page': 'reviews page', 'search by a keyword': 'keyword page', memory: 'memory of all but PostgreSQL, PSS' };
+    for (const [row, name] of Object.entries(rows)) {
+        const told = Number.parseFloat(new RegExp(`^\\| ${row}.*\\| ([\\d.]+)[^|]*\\|$`, 'm').exec(read('README.md'))[1]);
+        assert.ok(Math.abs(told / figure(name) - 1) < 0.4, `${row}: ${told} in README.md, ${figure(name)} in docs/benchmarks.md`);
+    }
+});
+
 test('every fenced block says what it is, and commands stand in those that are run', () => {
     for (const file of documents) {
         for (const { line, info, text } of blocks(read(file))) {

@@ -111,6 +111,21 @@ test('the functions and names that the tour and the page on changing it speak of
     assert.deepEqual(missing, []);
 });
 
+test('what the tour names of a file is in a file that the same section names', () => {
+    const folders = ['', 'lib/', 'endpoints/', 'sse-bridge/', 'workers/', 'batch/', 'lighttpd/', 'sql/migrations/'];
+    const missing = [];
+    for (const section of prose(read('docs/TOUR.md')).split(/\n(?=#)/)) {
+        const names = [...section.matchAll(/`([^`\n]+)`/g)].map(([, text]) => text);
+        const files = names.filter((name) => /\.\w+$/.test(name)).flatMap((name) => folders.map((folder) => folder + name)).filter((name) => existsSync(path.join(project, name)));
+        const text = files.map(read).join('\n');
+        for (const name of names) {
+            const [, word] = /^([a-z]\w*_\w*)(\(\))?$/.exec(name) ?? [];
+            if (word && !existsSync(path.join(project, name)) && !new RegExp(`\\b${word}\\b`).test(text)) missing.push(`${section.split('\n')[0]}: ${name}`);
+        }
+    }
+    assert.deepEqual(missing, []);
+});
+
 test('settings, goals of make and commands of mopl that are named exist', () => {
     const makefile = read('Makefile') + read('packaging/install.mk');
     const usage = spawnSync('./mopl', ['help'], { cwd: project, encoding: 'utf8' }).stdout;

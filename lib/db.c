@@ -118,7 +118,7 @@ static bool connected(struct db *db) {
     if (db->conn) return true;
     int64_t began_ms = clock_mono_ms();
     if (began_ms < db->next_attempt_ms) return false;
-    PGconn *conn = db_wire_connect(db->url, db->statement_timeout_ms, PQconnectdbParams);
+    PGconn *conn = db_wire_connect(db->url, NULL, db->statement_timeout_ms, PQconnectdbParams);
     bool ready = PQstatus(conn) == CONNECTION_OK;
     for (const char *const *sql = db->setups; ready && *sql; sql++) ready = set_up(conn, *sql);
     if (!ready) {

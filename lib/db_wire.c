@@ -38,7 +38,7 @@ static void startup_options(const char *url, int64_t statement_timeout_ms, struc
     buf_add_char(out, '\0');
 }
 
-PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
+PGconn *db_wire_connect(const char *url, const char *host_address, int64_t statement_timeout_ms,
                         PGconn *(*connect)(const char *const *keys, const char *const *values, int expand)) {
     struct buf options;
     buf_init(&options);
@@ -54,8 +54,9 @@ PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
                                 "keepalives_interval",
                                 "keepalives_count",
                                 "tcp_user_timeout",
+                                host_address ? "hostaddr" : NULL,
                                 NULL};
-    const char *const values[] = {url, options.ptr, name, "UTF8", "2", "30", "10", "3", "15000", NULL};
+    const char *const values[] = {url, options.ptr, name, "UTF8", "2", "30", "10", "3", "15000", host_address, NULL};
     PGconn *conn = connect(keys, values, 1);
     buf_fini(&options);
     if (conn) PQsetNoticeReceiver(conn, ignore_notice, NULL);

@@ -15,8 +15,9 @@ enum db_outcome {
 
 enum { DB_CONSTRAINT_BYTES = 64, DB_ANSWER_SLACK_MS = 2000 /* beyond statement_timeout: then the server is taken for gone */ };
 
-/* A connection with MOPL's settings, by libpq's PQconnectdbParams or PQconnectStartParams. The caller's; may be bad, or NULL. */
-PGconn *db_wire_connect(const char *url, int64_t statement_timeout_ms,
+/* A connection with MOPL's settings, by libpq's PQconnectdbParams or PQconnectStartParams. The caller's; may be bad, or NULL.
+ * `host_address` (may be NULL) is that of the url's one host, which is not looked up then. */
+PGconn *db_wire_connect(const char *url, const char *host_address, int64_t statement_timeout_ms,
                         PGconn *(*connect)(const char *const *keys, const char *const *values, int expand));
 /* Gives `sql`, once it is sure that it was written in the source: that it lies where the program's constants do, which nothing can
  * write to. A text made at run time is no statement, whatever it was made of: it ends the process (logged). */

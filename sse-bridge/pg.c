@@ -9,12 +9,14 @@
 #include "db_wire.h"
 #include "log.h"
 #include "mem.h"
+#include "name.h"
 
 enum {
     PAUSE_MIN_MS = 200, /* between attempts to connect, doubled up to PAUSE_MAX_MS */
     PAUSE_MAX_MS = 2000,
     CONNECT_MS = 5000,
-    TRIES_MAX = 3, /* of a statement that deadlocks, or whose plan is stale */
+    LOOKUP_MS = 50, /* between looks whether the host's name has been found */
+    TRIES_MAX = 3,  /* of a statement that deadlocks, or whose plan is stale */
 };
 
 enum link_state {
@@ -69,9 +71,10 @@ struct pg {
     const struct pg_listener *listener; /* NULL: none */
     struct call_list refused;
     ev_timer refuse;
-    size_t waiting;  /* calls whose `done` is to come */
-    bool away;       /* logged as away */
-    struct buf text; /* of a statement that is being prepared */
+    size_t waiting;    /* calls whose `done` is to come */
+    bool away;         /* logged as away */
+    struct name *name; /* of the host; NULL: a socket, or several hosts */
+    struct buf text;   /* of a statement that is being prepared */
     int link_count;
     struct pg_link links[];
 };
@@ -227,7 +230,8 @@ static void lose(struct pg_link *l) {
     bool failed = l->state <= LINK_SETTING_UP;
     bool had_listened = l->state >= LINK_READY;
     if (failed && !l->pg->away) {
-        log_event(LOG_ERROR, "database_away", LOG_CSTR("error", l->conn ? PQerrorMessage(l->conn) : "out of memory"));
+        log_event(LOG_ERROR, "database_away",
+                  LOG_CSTR("error", l->conn ? PQerrorMessage(l->conn) : "its name cannot be looked up"));
         l->pg->away = true;
     }
     close_link(l);
@@ -288,11 +292,24 @@ static void go_on_connecting(struct pg_link *l, PostgresPollingStatusType status
     }
 }
 
-static void open_link(struct pg_link *l) {
+static void connect_link(struct pg_link *l, const char *address) {
     l->state = LINK_CONNECTING;
-    l->conn = db_wire_connect(l->pg->bridge->conf->database_url, PG_STATEMENT_MS, PQconnectStartParams);
+    l->conn = db_wire_connect(l->pg->bridge->conf->database_url, address, PG_STATEMENT_MS, PQconnectStartParams);
     limit(l, CONNECT_MS);
     go_on_connecting(l, l->conn && PQstatus(l->conn) != CONNECTION_BAD ? PGRES_POLLING_WRITING : PGRES_POLLING_FAILED);
+}
+
+static void open_link(struct pg_link *l) {
+    char address[NAME_ADDRESS_MAX];
+    enum name_state state = l->pg->name ? name_find(l->pg->name, address) : NAME_FOUND;
+    if (state == NAME_FOUND) {
+        connect_link(l, l->pg->name ? address : NULL);
+    } else if (state == NAME_PENDING) {
+        l->state = LINK_PAUSED;
+        limit(l, LOOKUP_MS);
+    } else {
+        lose(l);
+    }
 }
 
 static void on_limit(EV_P_ ev_timer *w, int events) {
@@ -443,11 +460,26 @@ static void on_io(EV_P_ ev_io *w, int events) {
 
 /* The whole */
 
+/* The one host that the address names, if it is to be looked up. */
+static struct name *host_of(const char *url) {
+    struct name *name = NULL;
+    PQconninfoOption *given = PQconninfoParse(url, NULL);
+    const char *host = "", *address = "";
+    for (const PQconninfoOption *o = given; o && o->keyword; o++) {
+        if (o->val && strcmp(o->keyword, "host") == 0) host = o->val;
+        if (o->val && strcmp(o->keyword, "hostaddr") == 0) address = o->val;
+    }
+    if (*host && !*address && *host != '/' && *host != '@' && !strchr(host, ',')) name = name_new(str_of(host));
+    PQconninfoFree(given);
+    return name;
+}
+
 struct pg *pg_new(struct bridge *b, int connections) {
     assert(connections > 0 && connections <= PG_CONNECTIONS_MAX);
     struct pg *pg = mem_zalloc(sizeof *pg + (size_t)connections * sizeof *pg->links);
     pg->bridge = b;
     pg->link_count = connections;
+    pg->name = host_of(b->conf->database_url);
     buf_init(&pg->text);
     ev_timer_init(&pg->refuse, on_refuse, 0., 0.);
     pg->refuse.data = pg;

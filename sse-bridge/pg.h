@@ -1,6 +1,6 @@
 /* PostgreSQL without waiting: a few connections of libpq in the loop, with the statements, parameters and row readers of lib/db.h.
- * Statements wait while there is no connection, and run again after a lost one: all of them must bear repetition. Only a host name
- * in the database's address is looked up the way that waits: name an address or a socket there. */
+ * Statements wait while there is no connection, and run again after a lost one: all of them must bear repetition. Only an address
+ * that names several hosts has them looked up the way that waits. */
 #ifndef MOPL_BRIDGE_PG_H
 #define MOPL_BRIDGE_PG_H
 

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "name.h"
 #include "redis_wire.h"
 
 enum { PAUSE_MS = 1000, CONNECT_MS = 2000, SCRIPTS_MAX = 32 };
@@ -36,6 +37,7 @@ struct redis_link {
     void *context;
     struct arena arena; /* of the address */
     struct redis_address address;
+    struct name *name; /* of its host; NULL: a socket, or not usable */
     bool usable;
     bool up;
     bool away; /* logged as away */
@@ -294,12 +296,20 @@ static void on_disconnect(const redisAsyncContext *connection, int status) {
     note_state(r, false);
 }
 
-static void connect_link(struct redis_link *r) {
+static redisAsyncContext *begin_connecting(struct redis_link *r) {
     char text[1024];
-    struct str where = r->address.path.ptr ? r->address.path : r->address.host;
-    snprintf(text, sizeof text, "%.*s", (int)where.len, where.ptr);
-    redisAsyncContext *connection =
-        r->address.path.ptr ? redisAsyncConnectUnix(text) : redisAsyncConnect(text, (int)r->address.port);
+    struct str path = r->address.path;
+    if (!r->name) {
+        snprintf(text, sizeof text, "%.*s", (int)path.len, path.ptr);
+        return redisAsyncConnectUnix(text);
+    }
+    enum name_state state = name_find(r->name, text);
+    if (state == NAME_UNKNOWN) note_away(r, "its name cannot be looked up");
+    return state == NAME_FOUND ? redisAsyncConnect(text, (int)r->address.port) : NULL;
+}
+
+static void connect_link(struct redis_link *r) {
+    redisAsyncContext *connection = begin_connecting(r);
     if (!connection) return;
     if (connection->err) {
         note_away(r, connection->errstr);
@@ -337,6 +347,7 @@ struct redis_link *redis_link_new(struct bridge *b, void (*on_state)(void *conte
     r->refused_end = &r->refused;
     arena_init(&r->arena);
     r->usable = redis_address_parse(&r->arena, b->conf->redis_url, &r->address);
+    if (r->usable && !r->address.path.ptr) r->name = name_new(r->address.host);
     ev_timer_init(&r->refuse, on_refuse, 0., 0.);
     ev_timer_init(&r->tick, on_tick, 0., PAUSE_MS / 1000.);
     ev_prepare_init(&r->flush, on_flush);
@@ -359,6 +370,7 @@ void redis_link_free(struct redis_link *r) {
         r->refused = c->next;
         free(c);
     }
+    name_free(r->name);
     arena_fini(&r->arena);
     free(r);
 }

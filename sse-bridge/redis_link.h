@@ -1,5 +1,5 @@
 /* Redis without waiting: hiredis' asynchronous connections in the loop. While it is away calls fail at once; it is tried again once
- * a second; one log line per change of state. Only a host name in its address is looked up the way that waits. */
+ * a second; one log line per change of state. */
 #ifndef MOPL_BRIDGE_REDIS_LINK_H
 #define MOPL_BRIDGE_REDIS_LINK_H
 

@@ -4,7 +4,8 @@
  *   live rest  TO SECONDS RATE TOKENS
  * KIND: raw (STOMP in a WebSocket), sockjs, nchan. TO: HOST:PORT. TOKENS: a file of access tokens, a line each; connections take
  * them in turn. ROOMS: a file of content ids. PIDS: processes of the server, comma-separated. FAN: ROOMSxSUBSCRIBERSxRATE: so many
- * rooms with so many subscribers each, in each so many messages a second by its first subscriber, for FAN_S seconds.
+ * rooms with so many subscribers each, in each so many messages a second by its first subscriber, for FAN_S seconds; with +N
+ * behind it N more subscribe to the first room and do not read.
  *
  * hold makes the connections, lets them rest, and prints a line: connections, memory of the server before and after in bytes, its
  * processor time while they rest in ms a second. Then a line for each FAN: deliveries expected, lost, doubled or out of order;
@@ -23,7 +24,15 @@
 #include "live_client.h"
 #include "mem.h"
 
-enum { FAN_S = 10, REST_S = 10, OPENING_MAX = 256, PATIENCE_MS = 60000, PIDS_MAX = 16, CHAT_BYTES = 100, BEFORE_RUN_MS = 500 };
+enum {
+    ETHERNET_SEGMENT = 1460,
+    FAN_S = 10,
+    REST_S = 10,
+    OPENING_MAX = 256,
+    PATIENCE_MS = 60000,
+    PIDS_MAX = 16,
+    BEFORE_RUN_MS = 500
+};
 
 struct lines {
     char **items;
@@ -33,6 +42,7 @@ struct lines {
 static struct live_client *clients;
 static size_t client_count;
 static struct lines tokens, rooms;
+static unsigned chat_bytes = 100; /* of what is said */
 static pid_t pids[PIDS_MAX];
 static size_t pid_count;
 static enum live_kind kind;
@@ -189,7 +199,7 @@ static void mark_body(struct buf *b, const char *name, struct live_mark mark) {
     char text[LIVE_MARK_LEN + 1];
     live_mark_format(mark, text);
     buf_addf(b, "{\"%s\":\"%s ", name, text);
-    for (int i = LIVE_MARK_LEN; i < CHAT_BYTES; i++) buf_add_char(b, (char)('a' + i % 26));
+    for (unsigned i = LIVE_MARK_LEN; i < chat_bytes; i++) buf_add_char(b, (char)('a' + i % 26));
     buf_addf(b, "\"%s}", strcmp(name, "title") == 0 ? ",\"description\":\"-\"" : "");
 }
 
@@ -257,9 +267,29 @@ static void enter_nchan(size_t fan_rooms, size_t members) {
     await_ready(0, members, "subscribed");
 }
 
+/* Subscribers who do not read. */
+static struct live_client *enter_deaf(size_t count) {
+    char destination[128];
+    static const char *const paths[] = {[LIVE_RAW] = "/ws/websocket", [LIVE_SOCKJS] = "/ws/123/deaf/websocket"};
+    struct live_client *deaf = mem_zalloc((count + 1) * sizeof *deaf);
+    if (count > 0 && kind == LIVE_NCHAN) errx(2, "everybody reads of nchan");
+    snprintf(destination, sizeof destination, "/sub/contents/%s/chat", rooms.items[0]);
+    live_segment_bytes = ETHERNET_SEGMENT;
+    for (size_t i = 0; i < count; i++) {
+        live_connect(&deaf[i], kind, &address, paths[kind], tokens.items[i % tokens.count]);
+        while (deaf[i].state != LIVE_READY) live_serve(100);
+        live_subscribe(&deaf[i], "chat", destination);
+        while (deaf[i].awaited > 0) live_serve(100);
+        live_ignore(&deaf[i]);
+    }
+    live_segment_bytes = 0;
+    return deaf;
+}
+
 static void fan_out(const char *text) {
-    unsigned fan_rooms, subscribers, rate;
-    if (sscanf(text, "%ux%ux%u", &fan_rooms, &subscribers, &rate) != 3) errx(2, "no ROOMSxSUBSCRIBERSxRATE: %s", text);
+    unsigned fan_rooms, subscribers, rate, deaf_count = 0;
+    if (sscanf(text, "%ux%ux%u+%u", &fan_rooms, &subscribers, &rate, &deaf_count) < 3)
+        errx(2, "no ROOMSxSUBSCRIBERSxRATE[+DEAF]: %s", text);
     size_t members = (size_t)fan_rooms * subscribers, messages = (size_t)fan_rooms * rate * FAN_S;
     uint64_t expected = (uint64_t)messages * subscribers;
     if (members > client_count || fan_rooms > rooms.count || fan_rooms > 256) errx(2, "%s is more than there is", text);
@@ -271,6 +301,7 @@ static void fan_out(const char *text) {
     }
     begin_run(expected); /* before the last messages of other runs come to those who enter */
     enter(fan_rooms, members);
+    struct live_client *deaf = enter_deaf(deaf_count);
     serve_for(BEFORE_RUN_MS);
     int64_t server_us = processor_us(), own_us = own_processor_us(), began_us = live_now_us();
     for (size_t m = 0; m < messages; m++) {
@@ -287,6 +318,8 @@ static void fan_out(const char *text) {
     printf(" %.2f %.2f\n", (double)server_us / (double)expected, (double)own_us / (double)expected);
     fflush(stdout);
     if (kind == LIVE_NCHAN) live_close(&poster);
+    for (size_t i = 0; i < deaf_count; i++) live_close(&deaf[i]);
+    free(deaf);
     leave(fan_rooms, members);
 }
 
@@ -407,6 +440,8 @@ int main(int argc, char **argv) {
     live_init();
     const char *beat = getenv("HEART_BEAT_MS");
     if (beat) live_heart_beat_ms = number(beat);
+    const char *bytes = getenv("CHAT_BYTES");
+    if (bytes) chat_bytes = number(bytes);
     if (argc > 2 && strcmp(argv[1], "hold") == 0 && kind_of(argv[2])) code = hold(argc, argv);
     if (argc > 2 && strcmp(argv[1], "dm") == 0 && kind_of(argv[2])) code = direct_messages(argc, argv);
     if (argc > 2 && strcmp(argv[1], "rest") == 0) code = rest_events(argc, argv);

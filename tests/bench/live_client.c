@@ -18,6 +18,7 @@
 enum { READ_BYTES = 256 * 1024, EVENTS_MAX = 512, SOURCES = 8 };
 
 uint32_t live_heart_beat_ms;
+int live_segment_bytes;
 void (*live_on_mark)(struct live_client *c, struct live_mark mark, int64_t now_us);
 static int poll_fd;
 
@@ -73,6 +74,7 @@ void live_connect(struct live_client *c, enum live_kind kind, const struct socka
     if (c->fd < 0) err(1, "socket");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (live_segment_bytes) setsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &live_segment_bytes, sizeof live_segment_bytes);
     if (bind(c->fd, (struct sockaddr *)&from, sizeof from) != 0) err(1, "bind");
     if (connect(c->fd, (const struct sockaddr *)to, sizeof(struct sockaddr_in)) != 0 && errno != EINPROGRESS) err(1, "connect");
     if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &event) != 0) err(1, "epoll_ctl");
@@ -82,6 +84,10 @@ void live_close(struct live_client *c) {
     close(c->fd);
     free(c->rest);
     c->rest = NULL;
+}
+
+void live_ignore(struct live_client *c) {
+    if (epoll_ctl(poll_fd, EPOLL_CTL_DEL, c->fd, NULL) != 0) err(1, "epoll_ctl");
 }
 
 /* What is sent is small, and the sockets are empty. */

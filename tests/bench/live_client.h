@@ -46,7 +46,9 @@ int64_t live_now_us(void);
 /* "HOST:PORT" (numeric). */
 void live_address(const char *text, struct sockaddr_storage *address);
 
-extern uint32_t live_heart_beat_ms;                                                        /* that STOMP clients ask for; 0: none */
+extern uint32_t live_heart_beat_ms; /* that STOMP clients ask for; 0: none */
+extern int live_segment_bytes; /* of connections made from now on, as over a real network; 0: the loopback's, for which the kernel
+                                  keeps megabytes */
 extern void (*live_on_mark)(struct live_client *c, struct live_mark mark, int64_t now_us); /* a message with a mark */
 
 /* The loop that all clients are in. */
@@ -55,6 +57,8 @@ void live_init(void);
 void live_connect(struct live_client *c, enum live_kind kind, const struct sockaddr_storage *to, const char *path,
                   const char *token);
 void live_close(struct live_client *c);
+/* Nothing is read of it any more, and its end is not seen. */
+void live_ignore(struct live_client *c);
 /* Serves what happens within the time. */
 void live_serve(int timeout_ms);
 

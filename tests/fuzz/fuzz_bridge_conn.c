@@ -70,10 +70,10 @@ struct identify {
 };
 static struct identify *asked;
 
-struct identify *people_identify(struct bridge *b, struct str token,
+struct identify *people_identify(struct bridge *b, struct str token, enum stream_kind kind,
                                  void (*done)(void *context, enum rc rc, const struct identity *who), void *context) {
     struct identify *i = mem_alloc(sizeof *i);
-    (void)b;
+    (void)b, (void)kind;
     enum rc rc = str_eq(token, STR("good")) || str_eq(token, STR("many")) ? RC_OK : RC_UNAUTHENTICATED;
     *i = (struct identify){asked, rc, done, context};
     return asked = i;

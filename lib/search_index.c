@@ -9,7 +9,7 @@
 #include "search_text.h"
 #include "utf8.h"
 
-enum { CALL_MS = 20000, BULK_MS = 30000, HEALTH_MS = 250, LENGTH_MAX = 999, STATUS_CONFLICT = 409, STATUS_MISSING = 404 };
+enum { CALL_MS = 20000, BULK_MS = 30000, HEALTH_MS = 1000, LENGTH_MAX = 999, STATUS_CONFLICT = 409, STATUS_MISSING = 404 };
 
 const char *const search_kinds[SEARCH_KINDS] = {"contents", "playlists"};
 
@@ -395,13 +395,21 @@ enum rc search_bulk_send(struct search_bulk *b, struct search_bulk_result *resul
     return rc == RC_OK ? RC_OK : RC_UNAVAILABLE;
 }
 
+/* Asks what people ask, in small: an index that is there may still be unfit, and an engine that answers may be full. */
 enum rc search_index_health(struct elastic *e, struct arena *a) {
+    static const char *const questions[SEARCH_KINDS] = {
+#define QUESTION(SORT)                                                                                                 \
+    "{\"size\":1,\"query\":{\"term\":{\"text.singles\":\"a\"}},\"sort\":[{\"" SORT "\":\"asc\"},{\"length\":\"asc\"}," \
+    "{\"id\":\"asc\"}]}"
+        QUESTION("created"), QUESTION("updated")};
+#undef QUESTION
     for (enum search_kind kind = 0; kind < SEARCH_KINDS; kind++) {
         struct json_object *answer = NULL;
-        const char *path = arena_printf(a, "/_cluster/health/%s?timeout=0s&filter_path=status", alias_of(e, a, kind, false));
-        enum rc rc = ask(e, a, HTTP_GET, path, (struct str){0}, HEALTH_MS, &answer);
-        const char *status = json_object_get_string(json_tree_member(answer, "status"));
-        if (rc != RC_OK || !status || strcmp(status, "red") == 0) return RC_UNAVAILABLE;
+        const char *path =
+            arena_printf(a, "/%s/_search?request_cache=false&allow_partial_search_results=false&filter_path=timed_out",
+                         alias_of(e, a, kind, false));
+        enum rc rc = ask(e, a, HTTP_POST, path, str_of(questions[kind]), HEALTH_MS, &answer);
+        if (rc != RC_OK || json_object_get_boolean(json_tree_member(answer, "timed_out"))) return RC_UNAVAILABLE;
     }
     return RC_OK;
 }

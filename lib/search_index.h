@@ -68,7 +68,7 @@ MUST_CHECK enum rc search_index_publish(struct elastic *e, struct arena *a, enum
 /* True if the alias of the kind stands for an index. */
 MUST_CHECK enum rc search_index_exists(struct elastic *e, struct arena *a, enum search_kind kind, bool *exists);
 
-/* RC_OK if all aliases stand for indices that can be searched, as a health check asks. */
+/* RC_OK if all aliases stand for indices in which a search works now, as a health check asks. */
 MUST_CHECK enum rc search_index_health(struct elastic *e, struct arena *a);
 
 /* Ids and fingerprints of the documents behind `after` (NULL: from the first), in the order of ids, for comparing. */

@@ -377,7 +377,7 @@ write_error_pages() {
 
 # Nothing is refused: multiwatch holds the socket while its workers are replaced one by one, and lighttpd hands its own over.
 restart_service() {  # NAME PID
-  local child
+  local child before
   case "$1" in postgres | redis) leave_to_systemd "restart mopl-$1" ;; esac
   case "$1" in
     postgres) stop postgres INT 60; start_stores ;;
@@ -387,7 +387,10 @@ restart_service() {  # NAME PID
     lighttpd)
       write_front_configuration
       lighttpd -tt -f "$run/lighttpd.conf" || die "the front server's configuration is wrong; it goes on with the former one"
+      before=$(front_ends)
       kill -USR1 "$2"
+      # Two say so: the process that makes way, and what is left of it once the new one takes connections.
+      await 20 front_has_ended $((before + 2)) || true
       await 10 answers auth || { show_log lighttpd; die "the API does not answer at $address"; }
       ;;
     sse_bridge-*)
@@ -405,6 +408,9 @@ restart_service() {  # NAME PID
       ;;
   esac
 }
+
+front_ends() { grep -c "graceful shutdown started" "$MOPL_DATA/logs/lighttpd.log" || true; }
+front_has_ended() { [ "$(front_ends)" -ge "$1" ]; }  # TIMES
 
 replaced() {  # OLD PARENT NAME
   ! kill -0 "$1" 2>/dev/null && [ "$(children "$2" | wc -w)" -ge "$(workers_of "$3")" ]

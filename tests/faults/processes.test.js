@@ -116,6 +116,20 @@ test('a crew is replaced under load without a request lost', async () => {
     assert.ok(!RESPONDERS.flatMap((name) => instance.workers(name)).some((pid) => old.includes(pid)));
 });
 
+test('the front server is restarted under load, and waits for nobody who is connected and silent', async () => {
+    const silent = net.connect(instance.port, '127.0.0.1');
+    await new Promise((done) => silent.on('connect', done));
+    let closed = false;
+    silent.on('close', () => (closed = true)).on('error', () => {});
+    const result = await underLoad(async () => {
+        await instance.aside('restart', 'lighttpd'); // which says so if it does not answer in time
+        assert.equal(closed, false, 'it was not waited for');
+    });
+    expectServed(result, 0, 200, 201, 204); // 0: a kept connection was closed just when it was used again
+    await until('it is sent away', 60, () => closed);
+    expectComplete();
+});
+
 /** Random bytes behind the head of a picture, so that a file cut short would show. */
 function picture(bytes) {
     const noise = Buffer.alloc(bytes);

@@ -2,7 +2,8 @@
 // and indices built anew while people write.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Instance, expectWorking, freePort, healthNames, healthOf, sleep, temporaryFolder, until } from '../faults/instance.js';
 import { korean, queries } from './queries.js';
@@ -39,10 +40,11 @@ async function caughtUp() {
 const listed = (query) => instance.send('GET', `/api/contents?${new URLSearchParams(query)}`, { token: admin.token });
 const ask = async (query) => (await instance.expect(200, listed({ limit: 10, sortBy: 'relevance', sortDirection: 'DESCENDING', ...query }))).json;
 
+const enginePort = () => Number(readFileSync(path.join(instance.data, 'search', 'port'), 'utf8'));
+
 /** Asks the engine itself. */
 async function elasticsearch(method, target, body) {
-    const port = Number(readFileSync(path.join(instance.data, 'search', 'port'), 'utf8'));
-    const answer = await fetch(`http://127.0.0.1:${port}${target}`, { method, body, headers: { 'Content-Type': 'application/json' } });
+    const answer = await fetch(`http://127.0.0.1:${enginePort()}${target}`, { method, body, headers: { 'Content-Type': 'application/json' } });
     return answer.json();
 }
 
@@ -244,16 +246,33 @@ function changesOfState() {
     return lines.length;
 }
 
-test('the engine is killed and started under load, without an error', async () => {
+/** The gauge: how many processes do without the engine now. */
+async function doWithout() {
+    const { stdout } = spawnSync('curl', ['-s', '-m', '10', '--unix-socket', path.join(instance.data, 'run/front.sock'), 'http://localhost/metrics'], { encoding: 'utf8' });
+    return Number(/^mopl_search_engine_away (\d+)$/m.exec(stdout)[1]);
+}
+
+/** What PostgreSQL does under load while something keeps the engine from it: everybody is answered, health and gauge tell, each process says it
+ *  once; when it is over the engine answers again by itself. */
+async function engineAway(begin, end) {
     const before = changesOfState();
     await underLoad(async () => {
-        process.kill(engine(), 'SIGKILL');
-        await isDown();
-        await sleep(500);
-        await instance.aside('up');
+        await begin();
+        try {
+            await isDown();
+            await until('the gauge', 60, async () => (await doWithout()) > 0);
+        } finally {
+            await end();
+        }
         await isUp();
+        await until('the gauge is 0', 60, async () => (await doWithout()) === 0);
     });
-    assert.ok(changesOfState() > before);
+    await until('the engine answers again', 60, mistakesAreForgiven);
+    assert.ok(changesOfState() >= before + 2, 'nobody said so');
+}
+
+test('the engine is killed and started under load, without an error', async () => {
+    await engineAway(() => process.kill(engine(), 'SIGKILL'), () => instance.aside('up'));
     await caughtUp();
 });
 
@@ -269,23 +288,56 @@ test('a fill waits for an engine that is only being started, however impatient o
 });
 
 test('an engine that stands still is given up', async () => {
-    await underLoad(async () => {
-        process.kill(engine(), 'SIGSTOP');
-        try {
-            await isDown();
-        } finally {
-            process.kill(engine(), 'SIGCONT');
+    await engineAway(() => process.kill(engine(), 'SIGSTOP'), () => process.kill(engine(), 'SIGCONT'));
+});
+
+test('an engine that is full (429) is left alone for a while', async () => {
+    const settings = path.join(instance.data, 'search/config/elasticsearch.yml');
+    writeFileSync(settings, 'thread_pool.search.size: 1\nthread_pool.search.queue_size: 1\n');
+    instance.done('restart', 'search');
+    await caughtUp();
+    const seen = {};
+    let going = false;
+    let crowd = [];
+    const ask_ = async () => {
+        const query = JSON.stringify({ size: 500, query: { query_string: { query: '*a* OR *e* OR *i*', fields: ['all', 'text'] } } });
+        while (going) {
+            const { status } = await fetch(`http://127.0.0.1:${enginePort()}/mopl-contents/_search?request_cache=false`, {
+                method: 'POST', body: query, headers: { 'Content-Type': 'application/json' },
+            }).then((answer) => answer.arrayBuffer().then(() => answer));
+            seen[status] = (seen[status] ?? 0) + 1;
         }
-        await isUp();
-    });
+    };
+    const begin = () => {
+        going = true;
+        crowd = Array.from({ length: 24 }, ask_);
+    };
+    const end = async () => {
+        going = false;
+        await Promise.all(crowd);
+    };
+    await engineAway(begin, end);
+    assert.ok(seen[429] > 0, `it was never full: ${JSON.stringify(seen)}`);
+    assert.match(['contents', 'auth'].map((name) => instance.log(name)).join(''), /"search_engine_away".*it is full \(429\)/);
+    rmSync(settings);
+    instance.done('restart', 'search');
+    await caughtUp();
+});
+
+test('an index of another form does not keep anybody from searching', async () => {
+    const [{ index }] = await elasticsearch('GET', '/_cat/aliases/mopl-contents?format=json');
+    await elasticsearch('PUT', '/mopl-of-another-form', JSON.stringify({ mappings: { properties: { id: { type: 'text' }, rate: { type: 'text' }, text: { type: 'long' } } } }));
+    const swap = (from, to) => elasticsearch('POST', '/_aliases', JSON.stringify({ actions: [
+        { remove: { index: from, alias: 'mopl-contents' } }, { add: { index: to, alias: 'mopl-contents' } },
+    ] }));
+    await engineAway(() => swap(index, 'mopl-of-another-form'), () => swap('mopl-of-another-form', index));
+    await elasticsearch('DELETE', '/mopl-of-another-form');
+    await caughtUp();
 });
 
 test('an index that is closed or missing does not keep anybody from searching', async () => {
     const [{ index }] = await elasticsearch('GET', '/_cat/aliases/mopl-contents?format=json');
-    await elasticsearch('POST', `/${index}/_close`);
-    await underLoad(() => sleep(1500));
-    await elasticsearch('POST', `/${index}/_open`);
-    await until('the engine answers again', 60, mistakesAreForgiven);
+    await engineAway(() => elasticsearch('POST', `/${index}/_close`), () => elasticsearch('POST', `/${index}/_open`));
     await elasticsearch('DELETE', `/${index}`);
     await underLoad(isDown);
     assert.equal(instance.mopl('batch', 'reindex', '--verify').status, 1);

@@ -99,11 +99,15 @@ static enum rc no_answer(struct elastic *e, enum rc rc, const struct http_answer
 }
 
 static enum rc judge(struct elastic *e, const struct elastic_call *call, const struct http_answer *got, struct json_object *json) {
-    enum { MS = 1000, TOO_MANY = 429, NOT_FOUND = 404, SERVER_ERROR = 500 };
+    enum { MS = 1000, TOO_MANY = 429, NOT_FOUND = 404, TIMED_OUT = 408, SERVER_ERROR = 500 };
     if (got->status == TOO_MANY || got->status >= SERVER_ERROR) {
         int64_t wanted_ms = http_answer_retry_after_s(got, 0) * MS;
         open_breaker(e, got->status == TOO_MANY ? "it is full (429)" : "it has failed (5xx)",
                      wanted_ms < WANTED_MAX_MS ? wanted_ms : WANTED_MAX_MS);
+        return RC_UNAVAILABLE;
+    }
+    if (got->status == TIMED_OUT) { /* busy with itself, as when it makes indices: slow, which is no refusal */
+        if (++e->slow >= SLOW_MAX || e->away) open_breaker(e, "it did not know in time (408)", 0);
         return RC_UNAVAILABLE;
     }
     e->slow = 0;

@@ -25,7 +25,8 @@ struct elastic_call {
 };
 
 /* RC_OK: an answer below 300. `*status` (may be NULL) and `*answer` (may be NULL; arena; NULL if it is no JSON) are set whenever
- * one came. RC_UNAVAILABLE: none came in time, or it says that the engine cannot serve now (429, 5xx): both open the breaker.
+ * one came. RC_UNAVAILABLE: none came in time (408 says so, too), or it says that the engine cannot serve now (429, 5xx): both open
+ * the breaker, the former when it happens again and again.
  * RC_NOT_FOUND: 404. RC_BAD_INPUT: any other status, which is logged with the engine's reason. */
 MUST_CHECK enum rc elastic_call(struct elastic *e, struct arena *a, const struct elastic_call *call, int *status,
                                 struct json_object **answer);

@@ -101,6 +101,17 @@ Test(elastic, one_slow_answer_is_forgiven_three_are_not) {
     comes_back();
 }
 
+/* As the health of an index is answered while the engine makes others. */
+Test(elastic, one_that_does_not_know_in_time_is_slow) {
+    engine_at("/status/408");
+    for (int i = 0; i < 3; i++) {
+        cr_assert(elastic_ready(e));
+        cr_assert_eq(call(LONG_MS), RC_UNAVAILABLE);
+    }
+    cr_assert_not(elastic_ready(e));
+    comes_back();
+}
+
 Test(elastic, a_missing_index_is_the_callers_matter) {
     engine_at("/status/404");
     for (int i = 0; i < 5; i++) cr_assert_eq(call(LONG_MS), RC_NOT_FOUND);

@@ -13,7 +13,7 @@ part_signin() {
   visit 2 64 "$signin_pages" "$bench/signin.pages" >&3
   for ((turn = 1; turn <= signin_turns; turn++)); do
     alone=$(visit "$signin_seconds" 64 "$signin_pages" "$bench/signin.pages")
-    visit "$signin_seconds" 64 "$signin_pages" "$bench/signin.pages" 400 "$signin_rate" "$bench/signin.forms" | paste -sd ' ' |
+    visit "$signin_seconds" 64 "$signin_pages" "$bench/signin.pages" 400 "$signin_rate" "$bench/signin.forms" 50 10 "$bench/signin.short" | paste -sd ' ' |
       sed "s/^/$alone /" >>"$bench/signin.turns"
     signin_settle
   done
@@ -26,11 +26,12 @@ part_signin() {
 
 visit() { "$project/build/release/tests/bench/visit" "$1" "127.0.0.1:$MOPL_PORT" "$token" "${@:2}" 2>&3 || die "visit: build/bench/log"; }
 
-# Contents pages and details in turn; people whose password is the administrator's.
+# Contents pages and details in turn; a short request to the responder that signs in; people whose password is the administrator's.
 signin_files() {
   local page='limit=20&sortDirection=DESCENDING&sortBy'
   sql -c "SELECT unnest(ARRAY['/api/contents/' || id, '/api/contents?$page=' || CASE WHEN n % 2 = 0 THEN 'createdAt' ELSE 'rate&typeEqual=movie' END])
           FROM (SELECT id, row_number() OVER () AS n FROM contents ORDER BY md5(id::text) LIMIT 1000) c" >"$bench/signin.pages"
+  echo /api/health/live >"$bench/signin.short"
   sql -c "INSERT INTO users (id, email, name, password_hash)
           SELECT gen_random_uuid(), 'signin-' || n || '@bench.example', 'Bench', (SELECT password_hash FROM users WHERE email = '$MOPL_ADMIN_EMAIL')
           FROM generate_series(1, $signin_people) n ON CONFLICT DO NOTHING"
@@ -41,7 +42,7 @@ signin_files() {
 # Until nobody is left who waits to sign in.
 signin_settle() { await 30 curl -sf --noproxy '*' -m 1 -o /dev/null "$address/api/auth/csrf-token" || die "sign-in does not come to rest"; }
 
-# Fields of a turn: eight of those who browse alone (visit.c), eight of those who browse beside, eight of who signs in.
+# Fields of a turn: eight of those who browse alone (visit.c), eight of those who browse beside, eight of who signs in, eight of short requests.
 signin_median() { awk "{ print $1 }" "$bench/signin.turns" | median; }  # EXPRESSION
 
 signin_figures() {
@@ -55,5 +56,7 @@ signin_figures() {
       "$(calc '%.2f' 'us / 1000' us="$(signin_median "$3")") and $(calc '%.2f' 'us / 1000' us="$(signin_median "$2")") ms"
   done
   figure "sign-ins a second" "$(signin_median "\$17 / $signin_seconds" | xargs printf '%.1f')" "" "" "" \
-    "refused $(signin_median "\$18 / $signin_seconds" | xargs printf '%.1f') a second, otherwise ended $(awk '{ n += $19 } END { print n + 0 }' "$bench/signin.turns"); p50 / p99 $(calc '%.0f' 'us / 1000' us="$(signin_median '$20')") / $(calc '%.0f' 'us / 1000' us="$(signin_median '$22')") ms, a refusal $(calc '%.0f' 'us / 1000' us="$(signin_median '$24')") ms"
+    "refused $(signin_median "\$18 / $signin_seconds" | xargs printf '%.1f') a second, ended otherwise $(awk '{ n += $19 } END { print n + 0 }' "$bench/signin.turns"); p50 / p99 $(signin_ms '$20') / $(signin_ms '$22') ms, until a refusal $(signin_ms '$24') ms"
+  figure "a short request to the same responder meanwhile: p99" "$(signin_ms '$30')" ms "" "" "p50 $(signin_ms '$28') ms"
 }
+signin_ms() { calc '%.0f' 'us / 1000' us="$(signin_median "$1")"; }  # EXPRESSION in µs

@@ -167,9 +167,9 @@ test: deps-test ## every test, on a fresh machine too; ends with one line "N pas
 check: ## the fast part: unit tests, SQL, integration tests of what is built here; some 5 minutes
 	@$(MAKE) --silent -j$$(nproc) build unit integration
 	@tests/run.sh unit sql integration
-san: deps-test ## every test but the browser's with AddressSanitizer and UndefinedBehaviorSanitizer; a report, a leak too, is a failure
+san: deps-test ## every test with AddressSanitizer and UndefinedBehaviorSanitizer; a report of any process, a leak too, is a failure
 	@$(MAKE) --silent -j$$(nproc) MODE=san build unit bus s3 search integration viewer $(CLIENT_MODULES) $(MONITORING_MODULES)
-	@tests/run.sh --san --no-browser
+	@tests/run.sh --san
 
 .PHONY: tsan
 tsan: deps-test kafka ## what has threads with ThreadSanitizer: two bridges, relay and notifier over a real Kafka, which is killed, too

@@ -308,7 +308,8 @@ static const char *absolute_path(struct arena *a, const char *path) {
     return absolute;
 }
 
-/* Names of folders and files go into addresses (libpq splits at commas, ours at question marks) and into the front server's configuration. */
+/* Names of folders and files go into addresses (libpq splits at commas, ours at question marks) and into the front server's
+ * configuration. */
 static void set_path(struct loader *l, size_t at) {
     const char **field = text_field(&l->conf, at);
     if (**field == '\0') return;

@@ -25,9 +25,9 @@ struct conf {
 };
 
 /* Reads and checks everything; every error is reported on `errors` (one line each, naming the setting) before RC_BAD_INPUT
- * is returned. An empty value counts as unset. Filled in when unset: settings_file, database_url and redis_url of the private servers under
- * data_dir, tls_key, public_url; with a certificate secure_cookies is true. jwt_key may be "" (tools do without it). MOPL_ names of the environment that are no settings are only
- * warned of. On an error `c` is left alone. */
+ * is returned. An empty value counts as unset. Filled in when unset: settings_file, database_url and redis_url of the private
+ * servers under data_dir, tls_key, public_url; with a certificate secure_cookies is true. jwt_key may be "" (tools do without it).
+ * MOPL_ names of the environment that are no settings are only warned of. On an error `c` is left alone. */
 MUST_CHECK enum rc conf_load(struct conf *c, FILE *errors);
 void conf_fini(struct conf *c);
 /* A line per setting: NAME=value, secrets as ********, then its help as a comment. */

@@ -7,13 +7,14 @@
 
 enum { EXIT_BAD_SETTINGS = 1, EXIT_BAD_USAGE = 2 };
 
-static const char usage[] = "usage: mopl-conf --print | --export | --check | --version | --help\n"
-                            "  --print   every setting with its value and meaning, secrets masked\n"
-                            "  --export  NAME='value' lines for a shell, secrets included\n"
-                            "  --check   report what is wrong, print nothing else\n"
-                            "  --help    this text\n"
-                            "Values come from the environment, else from MOPL_SETTINGS ($MOPL_DATA/settings.env), else they are defaults.\n"
-                            "Exit status: 0 all is well, 1 bad settings, 2 bad usage.\n";
+static const char usage[] =
+    "usage: mopl-conf --print | --export | --check | --version | --help\n"
+    "  --print   every setting with its value and meaning, secrets masked\n"
+    "  --export  NAME='value' lines for a shell, secrets included\n"
+    "  --check   report what is wrong, print nothing else\n"
+    "  --help    this text\n"
+    "Values come from the environment, else from MOPL_SETTINGS ($MOPL_DATA/settings.env), else they are defaults.\n"
+    "Exit status: 0 all is well, 1 bad settings, 2 bad usage.\n";
 
 int main(int argc, char **argv) {
     const char *option = argc == 2 ? argv[1] : "";

@@ -1,5 +1,5 @@
 # P2: statements a read makes and transactions a write makes, of every operation of docs/openapi.yaml (p2.mjs).
-# The workers and autovacuum, whose statements and transactions would be counted too, are away meanwhile.
+# The workers, the bridge and autovacuum, whose statements and transactions would be counted too, are away meanwhile.
 # shellcheck shell=bash
 
 part_p2() {
@@ -8,7 +8,7 @@ part_p2() {
   printf "ALTER SYSTEM SET %s;\n" "shared_preload_libraries = 'pg_stat_statements'" "autovacuum = off" "compute_query_id = on" | sql
   control restart postgres
   sql -c "CREATE EXTENSION IF NOT EXISTS pg_stat_statements" 2>&3
-  for name in $(worker_names); do stop "$name" TERM 10; done
+  for name in $(worker_names) sse_bridge-1; do stop "$name" TERM 20; done
   MOPL_TEST_BASE=$address MOPL_TEST_ADMIN_EMAIL=$MOPL_ADMIN_EMAIL MOPL_TEST_ADMIN_PASSWORD=$MOPL_ADMIN_PASSWORD \
     node tests/bench/p2.mjs "${as_service[@]}" "$pg_bin/psql" -XAtq -v ON_ERROR_STOP=1 -d "$MOPL_DATABASE_URL" >"$bench/p2.operations" 2>&3 ||
     { tail -n 5 "$bench/log" >&2; die "not every operation could be measured"; }

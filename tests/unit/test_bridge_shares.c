@@ -8,6 +8,7 @@ enum { LIMIT = 3, FLEET = 2 };
 struct ear {
     struct stream stream; /* first: its end leads here */
     struct bridge *at;
+    struct people *people; /* of it then */
     int answers;
     enum rc rc;
 };
@@ -29,12 +30,21 @@ static void open_bridge(int i) {
 }
 
 /* As kill -9 would: nobody hears of it. */
-static void kill_bridge(int i) {
+static void free_people(struct bridge *b, struct people *people) {
+    struct people *present = b->people;
+    b->people = people;
+    f.conf.rate_limits = false;
     for (size_t e = 0; e < ear_count; e++) {
-        if (ears[e].at == &fleet[i]) ears[e].stream.person = NULL;
+        if (ears[e].people == people && ears[e].stream.person) people_remove(b, &ears[e].stream);
     }
+    f.conf.rate_limits = true;
+    b->people = present;
+    people_free(people);
+}
+
+static void kill_bridge(int i) {
+    free_people(&fleet[i], fleet[i].people);
     shares_free(fleet[i].shares);
-    people_free(fleet[i].people);
     wheel_fini(&fleet[i].wheel);
 }
 
@@ -75,7 +85,7 @@ static void answered(void *context, enum rc rc, const struct identity *who) {
 
 static struct ear *begin_open(int i, enum stream_kind kind) {
     struct ear *e = &ears[ear_count++];
-    *e = (struct ear){.stream = {.kind = kind}, .at = &fleet[i]};
+    *e = (struct ear){.stream = {.kind = kind}, .at = &fleet[i], .people = fleet[i].people};
     people_identify(e->at, user.token, kind, answered, e);
     return e;
 }
@@ -187,8 +197,8 @@ Test(bridge_shares, who_takes_a_place_over_begins_with_nobody) {
     fleet[0].shares = present;
     cr_assert_eq(open_many(1, STREAM_SSE, 1), 0);
     settle();
+    free_people(&fleet[0], people);
     shares_free(former);
-    people_free(people);
 }
 
 Test(bridge_shares, who_drains_gives_its_share_back) {

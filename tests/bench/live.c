@@ -2,6 +2,7 @@
  *   live hold  KIND TO CONNECTIONS TOKENS ROOMS PIDS [FAN...]
  *   live dm    KIND TO SECONDS RATE TOKENS CONVERSATION
  *   live rest  TO SECONDS RATE TOKENS
+ *   live crowd KIND TO SECONDS TOKENS ROOM PIDS
  * KIND: raw (STOMP in a WebSocket), sockjs, nchan. TO: HOST:PORT. TOKENS: a file of access tokens, a line each; connections take
  * them in turn. ROOMS: a file of content ids. PIDS: processes of the server, comma-separated. FAN: ROOMSxSUBSCRIBERSxRATE: so many
  * rooms with so many subscribers each, in each so many messages a second by its first subscriber, for FAN_S seconds; with +N
@@ -12,7 +13,9 @@
  * latency in µs (p50 p95 p99 max); processor time of the server a delivery in µs, and our own. Messages are numbered in each room,
  * and every subscriber looks whether he gets each number once and in turn. dm sends direct messages from the first token's person
  * to the second's and prints: sent, lost, doubled, p50 p95 p99 max. rest does so for a playlist that the second creates, which the
- * first, who follows him, gets told by SSE. */
+ * first, who follows him, gets told by SSE. crowd lets everybody who has a token enter the room within so many seconds and prints:
+ * people, messages that came (each hears of himself and of all who come after him), seconds from the first entering to the last
+ * message, processor time of the server a message in µs, and in seconds. */
 #include <err.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -420,6 +423,40 @@ static int rest_events(int argc, char **argv) {
     return 0;
 }
 
+static int crowd(int argc, char **argv) {
+    char destination[128];
+    if (argc != 8) return 2;
+    live_address(argv[3], &address);
+    unsigned seconds = number(argv[4]);
+    tokens = read_lines(argv[5]);
+    read_pids(argv[7]);
+    clients = mem_zalloc(tokens.count * sizeof *clients);
+    for (size_t i = 0; i < tokens.count; i++) {
+        live_connect(&clients[i], kind, &address, kind == LIVE_RAW ? "/ws/websocket" : "/ws/123/mopl0001/websocket",
+                     tokens.items[i]);
+        if (i >= OPENING_MAX && i % 64 == 0) await_ready(i - OPENING_MAX, i - OPENING_MAX / 2, "connected");
+    }
+    await_ready(0, tokens.count, "connected");
+    snprintf(destination, sizeof destination, "/sub/contents/%s/watch", argv[6]);
+    uint64_t expected = (uint64_t)tokens.count * (tokens.count + 1) / 2, heard = 0;
+    int64_t server_us = processor_us(), began_us = live_now_us(), last_us = began_us;
+    for (size_t i = 0; i < tokens.count; i++) {
+        int64_t due_us = began_us + (int64_t)(i * seconds * 1000000 / tokens.count);
+        for (int64_t left_us; (left_us = due_us - live_now_us()) > 0;) live_serve((int)((left_us + 999) / 1000));
+        live_subscribe(&clients[i], "watch", destination);
+        live_serve(0);
+    }
+    while (live_messages < expected && live_now_us() - last_us < PATIENCE_MS * INT64_C(1000)) {
+        live_serve(100);
+        if (live_messages > heard) last_us = live_now_us();
+        heard = live_messages;
+    }
+    server_us = processor_us() - server_us;
+    printf("%zu %llu %.1f %.2f %.1f\n", tokens.count, (unsigned long long)live_messages, (double)(last_us - began_us) / 1e6,
+           (double)server_us / (double)live_messages, (double)server_us / 1e6);
+    return live_messages < expected;
+}
+
 static bool kind_of(const char *name) {
     static const char *const names[] = {[LIVE_RAW] = "raw", [LIVE_SOCKJS] = "sockjs", [LIVE_NCHAN] = "nchan"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -444,9 +481,10 @@ int main(int argc, char **argv) {
     if (bytes) chat_bytes = number(bytes);
     if (argc > 2 && strcmp(argv[1], "hold") == 0 && kind_of(argv[2])) code = hold(argc, argv);
     if (argc > 2 && strcmp(argv[1], "dm") == 0 && kind_of(argv[2])) code = direct_messages(argc, argv);
+    if (argc > 2 && strcmp(argv[1], "crowd") == 0 && kind_of(argv[2])) code = crowd(argc, argv);
     if (argc > 2 && strcmp(argv[1], "rest") == 0) code = rest_events(argc, argv);
     if (code == 2)
         fprintf(stderr, "usage: live hold KIND TO CONNECTIONS TOKENS ROOMS PIDS [FAN...] | dm KIND TO SECONDS RATE TOKENS "
-                        "CONVERSATION | rest TO SECONDS RATE TOKENS\n");
+                        "CONVERSATION | rest TO SECONDS RATE TOKENS | crowd KIND TO SECONDS TOKENS ROOM PIDS\n");
     return code;
 }

@@ -19,6 +19,7 @@ enum { READ_BYTES = 256 * 1024, EVENTS_MAX = 512, SOURCES = 8 };
 
 uint32_t live_heart_beat_ms;
 int live_segment_bytes;
+uint64_t live_messages;
 void (*live_on_mark)(struct live_client *c, struct live_mark mark, int64_t now_us);
 static int poll_fd;
 
@@ -207,6 +208,7 @@ static void take_text(struct live_client *c, struct str text) {
         if (!str_eq(text, STR("o"))) errx(1, "no o but %.*s", (int)text.len, text.ptr);
         greet(c);
     } else if (str_starts(stomp, STR("MESSAGE")) || c->kind == LIVE_NCHAN) {
+        live_messages++;
         look_for_mark(c, text);
     } else if (str_starts(stomp, STR("CONNECTED"))) {
         c->state = LIVE_READY;

@@ -47,6 +47,7 @@ int64_t live_now_us(void);
 void live_address(const char *text, struct sockaddr_storage *address);
 
 extern uint32_t live_heart_beat_ms; /* that STOMP clients ask for; 0: none */
+extern uint64_t live_messages;      /* that came to anybody */
 extern int live_segment_bytes; /* of connections made from now on, as over a real network; 0: the loopback's, for which the kernel
                                   keeps megabytes */
 extern void (*live_on_mark)(struct live_client *c, struct live_mark mark, int64_t now_us); /* a message with a mark */

@@ -22,8 +22,8 @@ PGconn *db_wire_connect(const char *url, const char *host_address, int64_t state
 /* Gives `sql`, once it is sure that it was written in the source: that it lies where the program's constants do, which nothing can
  * write to. A text made at run time is no statement, whatever it was made of: it ends the process (logged). */
 const char *db_wire_constant(const char *sql);
-/* The text of a statement, which is a constant, with its comment ahead, as db_set_origin says: there it survives where texts are cut. Written to the
- * emptied `out`, NUL-terminated, and returned. */
+/* The text of a statement, which is a constant, with its comment ahead, as db_set_origin says: there it survives where texts are
+ * cut. Written to the emptied `out`, NUL-terminated, and returned. */
 const char *db_wire_text(struct buf *out, const struct db_stmt *stmt, const struct db_origin *origin);
 /* Reads the error of a result: the rc as db_exec gives it; `*outcome` is set unless it is TRIP_DONE. Faults that are ours are
  * logged by statement and SQLSTATE. */

@@ -27,8 +27,8 @@ start_bridges() {
 start_bridge() {  # NAME NUMBER
   running "$1" && return
   hold_socket "$1" "sse-bridge $2"
-  launch "$1" "${holder[@]}" "$bin/sse-bridge" "$2" --hold \
-    "$(type -P multiwatch)" -f 2 -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/sse-bridge" "$2"
+  launch "$1" "${holder[@]}" "$run/programs/sse-bridge" "$2" --hold \
+    "$(type -P multiwatch)" -f 2 -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$run/programs/sse-bridge" "$2"
 }
 
 # What the front server has to know of them.

@@ -164,7 +164,7 @@ search_settled() { said_ready search "Search node started"; }
 # An engine without indices gets them in the background. The job knows if there is nothing to do.
 fill_search() {
   [ -n "$MOPL_ELASTICSEARCH_URL" ] || return 0
-  running reindex || launch reindex "$bin/mopl-batch" reindex --if-missing
+  running reindex || launch reindex "$run/programs/mopl-batch" reindex --if-missing
 }
 
 # What makes a service's socket and hands it down as descriptor 0: spawn-fcgi, unless it was handed to us.
@@ -180,7 +180,7 @@ hold_socket() {  # NAME COMMAND; sets holder
 start_responder() {  # NAME
   running "$1" && return
   hold_socket "$1" "$1"
-  launch "$1" "${holder[@]}" "$(type -P multiwatch)" -f "$(workers_of "$1")" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
+  launch "$1" "${holder[@]}" "$(type -P multiwatch)" -f "$(workers_of "$1")" -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$run/programs/$1"
 }
 
 # Nobody but monitoring asks for metrics.
@@ -189,7 +189,7 @@ workers_of() { if is_worker "$1" || [ "$1" = metrics ]; then echo 1; else echo "
 # A worker has no socket; else it is looked after like a responder's.
 start_worker() {  # NAME
   running "$1" && return
-  launch "$1" "$(type -P multiwatch)" -f 1 -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$bin/$1"
+  launch "$1" "$(type -P multiwatch)" -f 1 -s TERM -r 10000 -t 1000 -- "$(type -P setpriv)" --pdeathsig TERM -- "$run/programs/$1"
 }
 
 start_workers() {
@@ -200,7 +200,7 @@ start_workers() {
 # A socket that is left over may have workers left over, who outlived their multiwatch.
 end_strays() {  # NAME COMMAND
   local stray
-  for stray in $(pgrep -f "$bin/$2\$"); do
+  for stray in $(pgrep -f "$run/programs/$2\$"); do
     is_ours "$stray" && [ "$stray" != "$$" ] || continue
     kill -TERM "$stray" 2>/dev/null && await 5 gone "$stray" || kill -KILL "$stray" 2>/dev/null || true
   done

@@ -22,6 +22,7 @@ cmd_run() {  # [--wanted | --socket] NAME
   use_data_folder
   ! running "$1" || die "$1 runs already"
   raise_limits
+  use_programs
   foreground=yes
   run_service "$1"
 }

@@ -6,6 +6,7 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { Instance, freePort, sleep, temporaryFolder, until } from './instance.js';
 import { Socket } from './socket.js';
+import { Stream } from './stream.js';
 
 const folder = temporaryFolder();
 const NAME = 'sse_bridge-1';
@@ -33,52 +34,6 @@ function ask(port, target = '/ws/info') {
         request.setTimeout(60000, () => request.destroy(new Error('no answer within 60 s')));
         request.on('error', (error) => done(error.code ?? error.message));
     });
-}
-
-/** An event stream that connects again whenever it ends, as the web client does, and counts what it hears. */
-class Stream {
-    constructor(port, token) {
-        Object.assign(this, { port, token, events: [], statuses: [], ends: 0 });
-        this.open();
-    }
-
-    open() {
-        const target = `/api/sse${this.last ? `?lastEventId=${this.last}` : ''}`;
-        const options = { host: '127.0.0.1', port: this.port, path: target, headers: { Authorization: `Bearer ${this.token}` }, agent: false };
-        const again = () => {
-            if (this.over) return;
-            this.ends += 1;
-            setTimeout(() => this.open(), 20);
-        };
-        this.request = http.get(options, (response) => {
-            this.statuses.push(response.statusCode);
-            let rest = '';
-            response.on('data', (bytes) => {
-                const blocks = (rest + bytes).split('\n\n');
-                rest = blocks.pop();
-                for (const block of blocks) this.hear(block);
-            });
-            response.on('end', again);
-            response.on('error', again);
-        });
-        this.request.on('error', (error) => {
-            if (!this.over && !this.request.res) {
-                this.statuses.push(error.code ?? error.message);
-                again();
-            }
-        });
-    }
-
-    hear(block) {
-        const field = (name) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
-        if (field('id')) this.last = field('id');
-        if (field('event')) this.events.push({ name: field('event'), id: field('id'), data: JSON.parse(field('data')) });
-    }
-
-    close() {
-        this.over = true;
-        this.request.destroy();
-    }
 }
 
 test('what waits in the queues of a process that is killed is served by the other', async () => {

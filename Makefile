@@ -18,8 +18,8 @@ LDFLAGS_tsan := -fsanitize=thread
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
 CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS_$(MODE)) -iquote lib -iquote sse-bridge $(if $(PG_INC),-isystem $(PG_INC)) -MMD -MP
 LDFLAGS := $(LDFLAGS_$(MODE))
-# The programs that never speak to Kafka, list a bucket or fold texts are not to load the libraries for it.
-LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -lexpat -lunistring -Wl,--pop-state
+# The programs that never speak to Kafka, list a bucket, fold texts or write archives are not to load the libraries for it.
+LIBS := -lfcgi -lpq -lhiredis -ljson-c -ljwt -lcurl -lcrypto -lcrypt -lm -Wl,--push-state,--as-needed -lrdkafka -lexpat -lunistring -larchive -Wl,--pop-state
 
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
 # endpoints/NAME.c and endpoints/NAME-*.c make the responder NAME; the same of workers and tools.

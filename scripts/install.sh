@@ -12,7 +12,7 @@ project=$PWD
 run_packages=(
   gcc libc6-dev make                                                                           # build
   libfcgi-dev libpq-dev libhiredis-dev libjson-c-dev libjwt-dev libcurl4-openssl-dev libssl-dev libcrypt-dev
-  libev-dev librdkafka-dev libexpat1-dev libunistring-dev
+  libev-dev librdkafka-dev libexpat1-dev libunistring-dev libarchive-dev
   postgresql-15 redis-server lighttpd lighttpd-mod-deflate spawn-fcgi multiwatch               # serve
   ca-certificates curl openssl procps util-linux python3-pip lighttpd-mod-openssl              # control, viewer
 )

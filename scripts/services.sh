@@ -164,7 +164,12 @@ search_settled() { said_ready search "Search node started"; }
 # An engine without indices gets them in the background. The job knows if there is nothing to do.
 fill_search() {
   [ -n "$MOPL_ELASTICSEARCH_URL" ] || return 0
-  running reindex || launch reindex "$run/programs/mopl-batch" reindex --if-missing
+  running reindex && return
+  if [ -e "$MOPL_DATA/reindex.wanted" ]; then  # it was restored: what the engine has is of another time
+    launch reindex sh -c '"$1" reindex && rm -f "$2"' _ "$run/programs/mopl-batch" "$MOPL_DATA/reindex.wanted"
+  else
+    launch reindex "$run/programs/mopl-batch" reindex --if-missing
+  fi
 }
 
 # What makes a service's socket and hands it down as descriptor 0: spawn-fcgi, unless it was handed to us.

@@ -23,6 +23,7 @@ cmd_run() {  # [--wanted | --socket] NAME
   ! running "$1" || die "$1 runs already"
   raise_limits
   use_programs
+  refuse_half_restored
   foreground=yes
   run_service "$1"
 }

@@ -1,4 +1,4 @@
-// An instance as its operator handles it: settings, keys, a web client, two side by side, backup and restore; and what its logs tell.
+// An instance as its operator handles it: settings, keys, a web client, two side by side; and what its logs tell.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,7 +14,6 @@ const second = new Instance(path.join(folder, 'second one with spaces'), {
     MOPL_SECURE_COOKIES: 'on', MOPL_ADMIN_PASSWORD: 'of-the-second-one', MOPL_ALLOWED_ORIGINS: 'https://app.example, https://other.example:8443',
     MOPL_RATE_LIMITS: 'on', MOPL_LIMIT_REQUESTS_PER_MINUTE: '40', MOPL_LIMIT_SIGN_UP_ADDRESS: '4', MOPL_SIGN_IN_QUEUE_MS: '100',
 });
-const restored = new Instance(path.join(folder, 'restored'));
 
 const INLINE = ["window.a = '가나다';", "\n  if (1 < 2 && '</'+'script>') {\n    go();\n  }\n", "lines\r\nof\rother\nends"];
 const html = (scripts) => `<!doctype html><html><head><title>Built</title>
@@ -35,7 +34,7 @@ before(async () => {
     await first.up();
 });
 after(() => {
-    for (const instance of [first, second, restored]) instance.mopl('down');
+    for (const instance of [first, second]) instance.mopl('down');
 });
 
 test('settings that are wrong are told all at once, and nothing is started', () => {
@@ -197,46 +196,6 @@ test('a key is rolled without anybody noticing', async () => {
     write('MOPL_JWT_KEY=a-new-key-of-at-least-thirty-two-bytes');
 });
 
-/** Every table with its rows; a running instance writes down how far it has read its events. */
-const rowsOf = (instance) => instance.sql(`SELECT string_agg(relname || ' ' || (xpath('/row/c/text()', query_to_xml(
-    'SELECT count(*) AS c FROM ' || relname, false, true, '')))[1], ',' ORDER BY relname) FROM pg_class
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT IN ('outbox_progress', 'bus_offsets')`);
-
-test('everything is backed up while it runs, and restored into an empty instance', async () => {
-    const archive = path.join(folder, 'backup of everything.tar');
-    const admin = await first.signIn();
-    const picture = Buffer.concat([Buffer.from('GIF89a\x02\0\x03\0\0\0\0,', 'latin1'), Buffer.alloc(50000, 7)]);
-    const content = (await first.expect(201, first.createContent(admin.token, '백업할 콘텐츠', picture))).json;
-    const person = await first.newcomer('kept');
-    await first.expect(201, first.post('/api/reviews', { contentId: content.id, rating: 4.5, text: '좋아요' }, person.token));
-    const playlist = (await first.expect(201, first.post('/api/playlists', { title: '목록', description: '' }, person.token))).json;
-    await first.expect(204, first.post(`/api/playlists/${playlist.id}/contents/${content.id}`, {}, person.token));
-
-    first.done('backup', archive);
-    assert.equal((statSync(archive).mode & 0o777).toString(8), '600', 'it holds secrets');
-    assert.equal(first.mopl('backup', archive).status, 1, 'an archive is not written over');
-    assert.equal(first.mopl('restore', archive).status, 1, 'nor an instance');
-    assert.equal(restored.mopl('restore', path.join(site, 'index.html')).status, 1);
-    const rows = rowsOf(first);
-
-    restored.done('restore', archive);
-    assert.deepEqual(restored.processes(), [], 'restoring leaves nothing running');
-    assert.equal(restored.mopl('restore', archive).status, 1, 'it is not empty any more');
-    await restored.up();
-    assert.equal(rowsOf(restored), rows);
-    assert.equal(restored.wrongCounters(), '');
-    await restored.expect(200, restored.send('GET', '/api/reviews/me', { token: person.token }));
-    const again = await restored.signIn(person.email, person.password);
-    const read = (await restored.expect(200, restored.send('GET', `/api/contents/${content.id}`, { token: again.token }))).json;
-    assert.deepEqual([read.title, read.averageRating, read.reviewCount], ['백업할 콘텐츠', 4.5, 1]);
-    const file = await restored.expect(200, restored.send('GET', read.thumbnailUrl));
-    assert.equal(file.headers['content-length'], String(picture.length));
-    const found = await restored.send('GET', `/api/contents?limit=5&sortBy=createdAt&sortDirection=ASCENDING&keywordLike=${encodeURIComponent('백업')}`, { token: again.token });
-    assert.equal(found.json.totalCount, 1, 'search tables come along');
-    await restored.expect(201, restored.post('/api/playlists', { title: 'Life goes on', description: '' }, again.token));
-    await restored.expect(404, first.send('GET', '/api/none', { token: admin.token }));
-});
-
 test('nothing that people entrusted to the server is in its logs', async () => {
     const person = await first.newcomer('secretive');
     await first.trySignIn(person.email, 'wrong-secret-guess');
@@ -253,7 +212,7 @@ test('nothing that people entrusted to the server is in its logs', async () => {
     for (const name of mails) assert.equal((statSync(path.join(first.data, 'mail', name)).mode & 0o777).toString(8), '600');
     const texts = mails.map((name) => readFileSync(path.join(first.data, 'mail', name), 'utf8'));
     assert.ok(texts.some((text) => text.includes(person.email)));
-    for (const instance of [first, second, restored]) {
+    for (const instance of [first, second]) {
         const keys = readFileSync(path.join(instance.data, 'settings.env'), 'utf8').match(/(?<=^MOPL_[A-Z_]*=).*/gm) ?? [];
         const secrets = [person.token, person.refresh, person.password, 'wrong-secret-guess', instance.settings.MOPL_ADMIN_PASSWORD, ...keys];
         const { status, stdout, stderr } = spawnSync('tests/logs.sh', [path.join(instance.data, 'logs'), ...secrets], { cwd: project, encoding: 'utf8' });

@@ -2,53 +2,25 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { dropAll } from '../clients/support/live.js';
-import { ask, columnsOf, contentsOf, psql, schemaOf } from './database.js';
+import { ask, columnsOf, contentsOf, schemaOf } from './database.js';
 import { Instance, expectKept, expectServed, load, project, sleep, temporaryFolder, until } from './instance.js';
+import { databaseOf, migrate, migrated, old } from './old.js';
 import { Stream } from './stream.js';
 import { Watcher, newContent } from './watchers.js';
 
 const folder = temporaryFolder();
 const host = new Instance(path.join(folder, 'host'), { MOPL_PRESENCE_GRACE_MS: '15000', MOPL_BRIDGE_DRAIN_MS: '1000' });
 const upgraded = new Instance(path.join(folder, 'upgraded'));
-const database = (name) => `postgresql:///${name}?host=${encodeURIComponent(path.join(host.data, 'run'))}&user=mopl`;
-const migrations = readdirSync(path.join(project, 'sql/migrations')).filter((name) => name.endsWith('.sql')).sort();
+const database = (name) => databaseOf(host, name);
 
 before(() => host.up());
 after(() => {
     dropAll();
     for (const instance of [upgraded, host]) instance.mopl('down');
 });
-
-/** mopl-migrate on a database: {status, out, err}; `kill` ends it after so many milliseconds. */
-function migrate(name, { dir, kill } = {}) {
-    const child = spawn(path.join(host.environment.MOPL_BIN, 'mopl-migrate'), dir ? ['--dir', dir] : [],
-        { cwd: project, env: { ...host.environment, MOPL_DATABASE_URL: database(name) } });
-    const said = { out: '', err: '' };
-    child.stdout.on('data', (bytes) => (said.out += bytes));
-    child.stderr.on('data', (bytes) => (said.err += bytes));
-    if (kill !== undefined) setTimeout(() => child.kill('SIGKILL'), kill);
-    return new Promise((done) => child.on('close', (status) => done({ status, ...said })));
-}
-
-async function migrated(name, options) {
-    const result = await migrate(name, options);
-    assert.equal(result.status, 0, result.err);
-    return result.out;
-}
-
-/** A filled database of the release whose newest migration was `version`. */
-async function old(version, ...fills) {
-    const dir = path.join(folder, `sql-${version}`);
-    mkdirSync(dir);
-    for (const name of migrations) if (Number(name.slice(0, 3)) <= version) copyFileSync(path.join(project, 'sql/migrations', name), path.join(dir, name));
-    ask(database('postgres'), `CREATE DATABASE old_${version}`);
-    await migrated(`old_${version}`, { dir });
-    for (const fill of fills) psql(database(`old_${version}`), '-f', path.join(project, 'tests/faults/old', fill));
-    return `old_${version}`;
-}
 
 const copy = (from, to) => ask(database('postgres'), `CREATE DATABASE ${to} TEMPLATE ${from}`);
 // Those that a migration writes anew, and what only counts its rows.
@@ -57,12 +29,12 @@ const tables = (name, columns) => Object.fromEntries(Object.entries(contentsOf(d
 
 for (const [version, fills] of [[10, ['010.sql']], [18, ['010.sql', '018.sql']]]) {
     test(`a database of the release with schema ${version} is brought up to date: nothing is lost, and it is like a new one`, async () => {
-        const name = await old(version, ...fills);
+        const name = await old(host, folder, version, ...fills);
         const columns = columnsOf(database(name));
         const had = tables(name, columns);
         for (const [table, content] of Object.entries(had)) assert.notEqual(content.split(' ')[0], '0', `${table} is empty: the test says nothing of it`);
         copy(name, `${name}_whole`);
-        assert.match(await migrated(`${name}_whole`), /^schema is now at /m);
+        assert.match(await migrated(host, `${name}_whole`), /^schema is now at /m);
         assert.deepEqual(tables(`${name}_whole`, columns), had);
         assert.equal(schemaOf(database(`${name}_whole`)), schemaOf(database('mopl')));
         assert.equal(ask(database(`${name}_whole`), readFileSync(path.join(project, 'tests/support/wrong_counters.sql'), 'utf8')), '');
@@ -71,7 +43,7 @@ for (const [version, fills] of [[10, ['010.sql']], [18, ['010.sql', '018.sql']]]
         assert.equal(wrong('playlist', 'playlists', 'mopl_playlist_doc(title, description)'), '0');
 
         const whole = contentsOf(database(`${name}_whole`));
-        assert.match(await migrated(`${name}_whole`), /^schema is up to date at /m);
+        assert.match(await migrated(host, `${name}_whole`), /^schema is up to date at /m);
         assert.deepEqual(contentsOf(database(`${name}_whole`)), whole, 'a second run does nothing');
     });
 
@@ -80,14 +52,14 @@ for (const [version, fills] of [[10, ['010.sql']], [18, ['010.sql', '018.sql']]]
         copy(`old_${version}`, name);
         const stops = new Set();
         for (let i = 0; i < 12; i += 1) {
-            const { status } = await migrate(name, { kill: 10 + i * 25 });
+            const { status } = await migrate(host, name, { kill: 10 + i * 25 });
             if (status === 0) break;
             await until('its server process ends', 30, () => ask(database('postgres'), `SELECT count(*) FROM pg_stat_activity WHERE datname = '${name}'`) === '0');
             stops.add(ask(database(name), 'SELECT max(version) FROM schema_migrations'));
         }
         t.diagnostic(`killed behind ${[...stops].join(', ')}`);
         assert.ok(stops.size > 0);
-        await migrated(name);
+        await migrated(host, name);
         // Ids that a migration makes are random.
         const compared = (of) => Object.fromEntries(Object.entries(columnsOf(database(of))).map(([table, list]) => [table, list.replace(/entry_id, /, '')]));
         assert.deepEqual(tables(name, compared(name)), tables(`old_${version}_whole`, compared(name)));

@@ -44,28 +44,39 @@ cmd_upgrade() {
   prepare_database
   for name in "${names[@]}"; do step "check" "$bin/$name" --check-sql; done
   link_to "$bin"
-  if ! (replace_all); then
+  if ! (replace_all "$bin"); then
     go_back "$former"
   fi
   end_obsolete
   printf 'MOPL %s has taken over at %s (%s s)\n' "$(version_of "$bin")" "$address" "$(seconds_since "$began")"
 }
 
-# Those who write come first, then those who read what they wrote, then the streams; the front server last, which may know new ones.
-replace_all() {
+# Those who write come first, then those who read what they wrote, then the streams; the front server last, which may know new ones. It
+# closes idle connections, and streams, when it begins anew, so it is left alone if it is told nothing new.
+replace_all() {  # FOLDER of the programs
   local name
   for name in $(responder_names); do
-    if running "$name"; then restart_service "$name" "$pid"; else add_service "$name" start_responder; fi
+    if running "$name"; then replace "$1/$name" "$name"; else add_service "$name" start_responder; fi
   done
   for name in $(worker_names); do
-    if running "$name"; then restart_service "$name" "$pid"; else add_service "$name" start_worker; fi
+    if running "$name"; then replace "$1/$name" "$name"; else add_service "$name" start_worker; fi
   done
   for name in $(bridge_names); do
     running "$name" || die "$name does not run"
-    restart_service "$name" "$pid"
+    replace "$1/sse-bridge" "$name"
   done
   running lighttpd || die "lighttpd does not run"
-  restart_service lighttpd "$pid"
+  name=$(<"$run/lighttpd.conf")
+  write_front_configuration
+  [ "$(<"$run/lighttpd.conf")" = "$name" ] || restart_service lighttpd "$pid"
+}
+
+# Unless all its processes are of this very file: so what was interrupted is soon done. One that was written over is "FILE (deleted)".
+replace() {  # PROGRAM NAME; pid is set
+  local child
+  for child in $(children "$pid"); do
+    [ "$(readlink "/proc/$child/exe")" = "$1" ] || { restart_service "$2" "$pid"; return; }
+  done
 }
 
 # What this version has more than the former one. Whom systemd keeps alive it also starts.
@@ -78,7 +89,7 @@ add_service() {  # NAME FUNCTION
 go_back() {  # FOLDER
   [ "$1" != "$bin" ] || die "the new programs do not come up, and the former ones were in the same folder: mend them, then mopl upgrade"
   link_to "$1"
-  (replace_all) || die "neither the programs of $bin nor those of $1 come up: see mopl logs"
+  (replace_all "$1") || die "neither the programs of $bin nor those of $1 come up: see mopl logs"
   die "the programs of $bin do not come up (see mopl logs): those of $1 serve on"
 }
 

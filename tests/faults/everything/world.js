@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { S3, impatient } from '../../batch/world.js';
 import { MailSink } from '../../clients/support/mail-sink.js';
 import { picture, startSources } from '../../support/sources.mjs';
-import { Instance, childrenOf, freePort, until } from '../instance.js';
+import { Instance, freePort, until } from '../instance.js';
 import { Ledger, numbers } from './ledger.js';
 
 const PEOPLE = 8;
@@ -19,6 +19,7 @@ const TITLES = 60; // films, and series, that the source has
 /** Who follows whom from before the first fault to after the last: so many next ones follow each. */
 const FOLLOWERS = 2;
 
+const LATE = ['search', 'mail', 'bus'];
 const WORKERS = ['outbox_relay', 'notifier', 'indexer', 'mailer', 'scheduler'];
 const STORES = ['postgres', 'redis', 'kafka', 'search'];
 
@@ -42,6 +43,7 @@ export class World {
         this.instance = new Instance(path.join(this.folder, 'data'), {
             ...impatient, ...this.s3.settings, MOPL_BRIDGES: '2', MOPL_BRIDGE_LISTEN: `127.0.0.1:${listen}`, MOPL_BRIDGE_DRAIN_MS: '1000',
             MOPL_STATEMENT_TIMEOUT_MS: '5000', MOPL_SMTP_URL: mail.url, MOPL_SMTP_CA_FILE: mail.authority, SEARCH_HEAP: '384m',
+            MOPL_SMTP_CHECK_S: '5',
         });
         this.instance.port = port;
         const front = `http://127.0.0.1:${port}`;
@@ -101,13 +103,20 @@ export class World {
         return existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
     }
 
-    /** {service: MB} of all processes of ours (PSS), and `all` of them; what others made is not in it. */
-    memory() {
+    /** {service: its workers}, of all that are ours: one look at all processes, for there are many services. */
+    async crews() {
         const { responders, workers, bridges } = this.services;
+        const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'pid=,ppid=']);
+        const all = stdout.trim().split('\n').map((line) => line.trim().split(/ +/).map(Number));
+        const of = (parent) => all.filter(([, ppid]) => ppid === parent).map(([pid]) => pid);
+        return Object.fromEntries([...responders, ...workers, ...bridges].map((name) => [name, of(this.instance.pid(name))]));
+    }
+
+    /** {service: MB} of all processes of ours (PSS), and `all` of them; what others made is not in it. */
+    async memory() {
         const used = {};
-        for (const name of [...responders, ...workers, ...bridges, 'lighttpd']) {
-            const pid = this.instance.pid(name);
-            used[name] = [pid, ...childrenOf(pid)].reduce((sum, one) => sum + pss(one), 0);
+        for (const [name, crew] of Object.entries({ ...(await this.crews()), lighttpd: [] })) {
+            used[name] = [this.instance.pid(name), ...crew].reduce((sum, pid) => sum + pss(pid), 0);
         }
         used.all = Object.values(used).reduce((sum, one) => sum + one, 0);
         return used;
@@ -120,12 +129,12 @@ export class World {
         return stdout.split('\n').filter(Boolean).map((line) => line.split('|'));
     }
 
-    /** Waits until every part is up; an engine that starts slowly is waited for only at the end, for others answer in its place. */
-    async healthy(seconds, { search = true } = {}) {
+    /** Waits until every part is up; `prompt`: but for the engine, which starts slowly, and what its workers look at now and then. */
+    async healthy(seconds, prompt) {
         let last;
         const well = async () => {
             last = await this.instance.send('GET', '/api/health');
-            return last.status === 200 && Object.entries(last.json.parts).every(([part, state]) => state === 'UP' || (part === 'search' && !search));
+            return last.status === 200 && Object.entries(last.json.parts).every(([part, state]) => state === 'UP' || (prompt && LATE.includes(part)));
         };
         await until('the health', seconds, well).catch((error) => {
             throw new Error(`${error.message}: ${last.status} ${last.text}`);

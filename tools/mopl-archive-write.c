@@ -199,7 +199,8 @@ static bool find_schema(struct writer *w, int64_t *schema) {
 }
 
 /* Pictures go before the rows that name them, and once more after them for those that came meanwhile: so none is missing that a row
- * names, also if its content is deleted while the archive is made. */
+ * names, also if its content is deleted while the archive is made. Only what comes and goes again between the two looks is a row
+ * that has lost its picture. */
 static bool write_members(struct writer *w, int64_t schema, bool objects) {
     int64_t began_us = clock_now_us();
     char id[ARCHIVE_ID_LEN + 1];

@@ -169,6 +169,12 @@ static void peer_put(struct peer *p, struct str input, size_t step) {
         turn();
         peer_read(p);
     }
+    /* Requests that came in one go are answered one a turn: all of them are, ahead of the other connection's. */
+    for (size_t before = SIZE_MAX; before != p->got;) {
+        before = p->got;
+        turn();
+        peer_read(p);
+    }
 }
 
 static struct outcome play(struct str input, size_t step, bool by_front) {

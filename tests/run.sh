@@ -213,6 +213,7 @@ fi
 # Instances of their own, with all that they work with, which have much to endure; as with the documents, what is released.
 for suite in batch search faults monitoring package; do
   wanted "$suite" || continue
+  [ "$suite" != package ] || [ "$mode" = release ] || continue  # what is packed is what is released
   for source in tests/"$suite"/*.test.js; do
     name=$suite/$(basename "$source" .test.js)
     picked "$name" || continue

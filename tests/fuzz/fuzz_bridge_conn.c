@@ -1,7 +1,7 @@
 /* Connections of the bridge over real sockets: HTTP, WebSocket and the other transports of SockJS, event streams. The first byte
  * chooses the size of pieces and whether the front server is said to have sent it; what stands behind the first "\n--\n" comes by
  * a second connection while the first is open. STOMP in place of which something echoes, identification and the logs are played.
- * Whole and in pieces the same messages come through. */
+ * Whole and in pieces the same messages come through, of one connection alone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -18,6 +18,8 @@
 #include "xhr.h"
 
 enum { INPUT_MAX = 4096, PIECES_MAX = 16, TURNS = 2, LOG_BEGINS = 100, LOG_POSITION = 1000 };
+
+static const char second[] = "\n--\n"; /* what follows comes by another connection */
 
 static struct conf conf = {.public_url = "https://mopl.example", .allowed_origins = "https://a.example"};
 static struct bridge bridge = {.conf = &conf, .number = 1, .state = BRIDGE_ACTIVE};
@@ -178,8 +180,7 @@ static void peer_put(struct peer *p, struct str input, size_t step) {
 }
 
 static struct outcome play(struct str input, size_t step, bool by_front) {
-    static const char cut[] = "\n--\n";
-    const char *at = memmem(input.ptr, input.len, cut, strlen(cut));
+    const char *at = memmem(input.ptr, input.len, second, strlen(second));
     struct str first = at ? str_from(input.ptr, (size_t)(at - input.ptr)) : input;
     struct peer peers[2] = {{-1, 0}, {-1, 0}};
     now = (struct outcome){0};
@@ -190,7 +191,7 @@ static struct outcome play(struct str input, size_t step, bool by_front) {
     peer_put(&peers[0], first, step);
     if (at) {
         peer_open(&peers[1], by_front);
-        peer_put(&peers[1], str_from(at + strlen(cut), input.len - first.len - strlen(cut)), step);
+        peer_put(&peers[1], str_from(at + strlen(second), input.len - first.len - strlen(second)), step);
     }
     turn();
     for (size_t i = 0; i < 2; i++) {
@@ -220,7 +221,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool by_front = data[0] % 2;
     size_t step = 20 + data[0];
     if (step < size / PIECES_MAX) step = size / PIECES_MAX;
+    bool alone = !memmem(input.ptr, input.len, second, strlen(second));
     struct outcome whole = play(input, size, by_front), pieces = play(input, step, by_front);
-    fuzz_check(whole.opened == pieces.opened && whole.digest == pieces.digest && whole.streams == pieces.streams);
+    /* Of two, who comes first depends on the turn in which his request is whole. */
+    fuzz_check(!alone || (whole.opened == pieces.opened && whole.digest == pieces.digest && whole.streams == pieces.streams));
     return 0;
 }

@@ -28,10 +28,11 @@ static struct metric away = {.name = "mopl_search_engine_away",
 struct elastic {
     const struct conf *conf;
     struct http_client *http;
-    int slow;         /* time outs in a row */
-    int refused;      /* requests that it did not understand, in a row */
-    bool away;        /* the breaker is open */
-    int64_t since_ms; /* monotonic */
+    bool (*given_up)(void); /* NULL: never */
+    int slow;               /* time outs in a row */
+    int refused;            /* requests that it did not understand, in a row */
+    bool away;              /* the breaker is open */
+    int64_t since_ms;       /* monotonic */
     int64_t retry_at_ms;
     int64_t pause_ms;
 };
@@ -48,6 +49,10 @@ void elastic_free(struct elastic *e) {
     if (!e) return;
     http_client_free(e->http);
     free(e);
+}
+
+void elastic_give_up_when(struct elastic *e, bool (*given_up)(void)) {
+    e->given_up = given_up;
 }
 
 bool elastic_ready(const struct elastic *e) {
@@ -142,8 +147,10 @@ enum rc elastic_call(struct elastic *e, struct arena *a, const struct elastic_ca
         .connect_timeout_ms = call->timeout_ms < CONNECT_MS ? call->timeout_ms : CONNECT_MS,
         .timeout_ms = call->timeout_ms,
         .answer_max_bytes = ANSWER_MAX_BYTES,
+        .given_up = e->given_up,
     };
     enum rc rc = http_client_call(e->http, a, &http, &got);
+    if (rc != RC_OK && e->given_up && e->given_up()) return RC_UNAVAILABLE;
     if (rc != RC_OK) return no_answer(e, rc, &got);
     struct json_object *json = got.body.len > 0 ? json_tree_parse(a, got.body) : NULL;
     if (status) *status = got.status;

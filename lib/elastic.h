@@ -14,6 +14,8 @@ struct elastic;
 /* NULL if MOPL_ELASTICSEARCH_URL is unset. `conf` is borrowed. */
 struct elastic *elastic_new(const struct conf *conf);
 void elastic_free(struct elastic *e);
+/* Calls end within a second or so, RC_UNAVAILABLE, once `given_up` says so: for a program that is to end. */
+void elastic_give_up_when(struct elastic *e, bool (*given_up)(void));
 
 struct elastic_call {
     enum http_method method;

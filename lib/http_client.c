@@ -62,6 +62,12 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
 
 /* Asking */
 
+static int on_progress(void *context, curl_off_t expected, curl_off_t got, curl_off_t to_send, curl_off_t sent) {
+    const struct transfer *t = context;
+    (void)expected, (void)got, (void)to_send, (void)sent;
+    return t->call->given_up();
+}
+
 /* For blanks only one form is sent, so a value can end no line. */
 static bool value_fit(struct str value) {
     for (size_t i = 0; i < value.len; i++) {
@@ -122,6 +128,11 @@ static bool set_up(struct transfer *t) {
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+    if (call->given_up) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+    }
     if (call->signing) {
         curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, arena_printf(t->arena, "aws:amz:%s:s3", call->signing->region));
         curl_easy_setopt(curl, CURLOPT_USERNAME, call->signing->access_key);

@@ -42,6 +42,7 @@ struct http_call {
     int64_t timeout_ms;                 /* everything, that included; 1 or more */
     size_t answer_max_bytes;            /* a longer body is RC_TOO_LARGE */
     const struct http_signing *signing; /* NULL: not signed */
+    bool (*given_up)(void);             /* asked once a second at least; true ends the call, RC_UNAVAILABLE. NULL: never */
 };
 
 /* What came back; in the arena. */

@@ -175,6 +175,7 @@ static bool between(void *context, struct worker_context *w) {
 static int indexer_run(struct worker_context *w) {
     static const char *const TOPICS[] = {TOPIC_DOMAIN_EVENTS, TOPIC_WATCHING, NULL};
     struct indexer ix = {.elastic = elastic_new(w->conf)};
+    if (ix.elastic) elastic_give_up_when(ix.elastic, worker_stopping); /* not to wait for an engine that stands still */
     /* A plan made while the tables are small must not read the whole of them when they have grown. */
     db_on_connect(w->db, "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
     struct worker_consumer consumer = {"indexer", TOPICS, handle, between, &ix};

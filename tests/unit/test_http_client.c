@@ -232,6 +232,22 @@ Test(http_client, time_limits_hold) {
     cr_assert_eq(get("/status/200"), RC_OK);
 }
 
+static int questions;
+
+static bool at_the_second_question(void) {
+    return ++questions >= 2;
+}
+
+Test(http_client, calls_are_given_up_on_demand) {
+    struct http_call call = call_of(HTTP_GET, "/silent");
+    call.given_up = at_the_second_question;
+    questions = 0;
+    cr_assert_eq(http_client_call(client, &arena, &call, &answer), RC_UNAVAILABLE);
+    assert_no_answer();
+    cr_assert_not(answer.timed_out);
+    cr_assert_eq(get("/status/200"), RC_OK);
+}
+
 Test(http_client, answers_cut_off_are_none) {
     cr_assert_eq(get("/cut"), RC_UNAVAILABLE);
     assert_no_answer();

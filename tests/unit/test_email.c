@@ -29,9 +29,9 @@ Test(email, accepts_what_browsers_accept) {
 
 Test(email, refuses_everything_else) {
     static const char *const bad[] = {
-        "",        "@",    "a",    "a@",    "@b",       "a@@b",  "a@b@c", "a b@c",   "a@b c",   "a@-b",           "a@b-",
-        "a@b..c",  "a@.b", "a@b.", "a@b_c", "a\r\nb@c", "<a@b>", "a,b@c", "\"a\"@b", "a@[1.2]", "\xEA\xB9\x80@b", "a@\xEA\xB9\x80",
-        "a@b\x7f", "a;b@c", ".a@b", "a.@b", "a..b@c"};
+        "",        "@",     "a",    "a@",    "@b",       "a@@b",  "a@b@c", "a b@c",   "a@b c",   "a@-b",           "a@b-",
+        "a@b..c",  "a@.b",  "a@b.", "a@b_c", "a\r\nb@c", "<a@b>", "a,b@c", "\"a\"@b", "a@[1.2]", "\xEA\xB9\x80@b", "a@\xEA\xB9\x80",
+        "a@b\x7f", "a;b@c", ".a@b", "a.@b",  "a..b@c"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) cr_expect_not(email_valid(str_of(bad[i])), "%s", bad[i]);
     cr_expect_not(email_valid(str_from("a\0b@c", 5)), "NUL");
     cr_expect_not(email_valid(repeated('a', 65, "@b.c")), "long local part");

@@ -69,11 +69,11 @@ static bool find_filled(struct restorer *r, bool *filled) {
 static bool pour(struct archive_reader *reader, int fd) {
     for (struct str piece = STR("-"); piece.len > 0;) {
         if (archive_reader_piece(reader, &piece) != RC_OK) return false;
-        while (piece.len > 0) {
-            ssize_t written = write(fd, piece.ptr, piece.len);
+        for (struct str left = piece; left.len > 0;) {
+            ssize_t written = write(fd, left.ptr, left.len);
             if (written < 0 && errno == EINTR) continue;
             if (written < 0) return false; /* pg_restore has said why */
-            piece = str_from(piece.ptr + written, piece.len - (size_t)written);
+            left = str_from(left.ptr + written, left.len - (size_t)written);
         }
     }
     return true;

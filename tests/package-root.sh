@@ -51,11 +51,11 @@ step 'somebody signs in' '
 # The front server closes a connection now and then that has just been opened, as it begins anew.
 step 'it is replaced while it runs, and no request is refused' '
   (while [ ! -e /tmp/replaced ]; do curl -s -o /dev/null -w "%{http_code}\n" "$base/api/health"; done >/tmp/seen) &
-  before=$(pgrep -f /usr/lib/mopl/bin/auth$ | sort)
+  before=$(pgrep -P "$(cat /var/lib/mopl/run/auth.pid)" | sort)
   apt-get install -y -q --reinstall /mopl.deb
   touch /tmp/replaced && wait
-  after=$(pgrep -f /usr/lib/mopl/bin/auth$ | sort)
-  [ -z "$(comm -12 <(echo "$before") <(echo "$after") | xargs -r ps -o args= -p | grep -v multiwatch)" ]
+  after=$(pgrep -P "$(cat /var/lib/mopl/run/auth.pid)" | sort)
+  [ -n "$after" ] && [ -z "$(comm -12 <(echo "$before") <(echo "$after"))" ]
   sort /tmp/seen | uniq -c
   [ "$(grep -c "^200$" /tmp/seen)" -gt 10 ] && ! grep -v -e "^200$" -e "^000$" /tmp/seen && [ "$(grep -c "^000$" /tmp/seen)" -le 1 ]'
 step 'it is backed up' 'mopl backup /tmp/backup.tar && tar -tf /tmp/backup.tar settings.env'

@@ -11,8 +11,10 @@ enum { BLOCK_BYTES = 1 << 20 };
 
 bool archive_reader_open(struct archive_reader *r) {
     struct stat st;
-    if (fstat(STDIN_FILENO, &st) != 0 || !S_ISREG(st.st_mode) || lseek(STDIN_FILENO, 0, SEEK_SET) != 0)
-        return complain("the archive must be a file");
+    if (fstat(STDIN_FILENO, &st) != 0 || !S_ISREG(st.st_mode) || lseek(STDIN_FILENO, 0, SEEK_SET) != 0) {
+        complain("the archive must be a file");
+        return false;
+    }
     *r = (struct archive_reader){.archive = archive_read_new()};
     if (!r->archive || archive_read_support_format_tar(r->archive) != ARCHIVE_OK) abort();
     if (archive_read_open_fd(r->archive, STDIN_FILENO, BLOCK_BYTES) != ARCHIVE_OK) {

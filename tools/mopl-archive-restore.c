@@ -147,15 +147,17 @@ static bool store_files(struct restorer *r, bool objects) {
 /* Ids of events that were given out after the backup are not given out again: a stream that names one is told to look anew, and a
  * message of them that a bus still has is none of the new ones. */
 static bool leave_ids_behind(struct restorer *r) {
-    static const char sql[] = "UPDATE outbox_progress SET sequenced = sequenced + 1000000000";
-    static const char purged[] = "UPDATE outbox_progress SET purged = sequenced"; /* not in the first releases */
+    static struct db_stmt skip = {"restore_skip", "UPDATE outbox_progress SET sequenced = sequenced + 1000000000", 0};
+    static struct db_stmt purge = {"restore_purge", "UPDATE outbox_progress SET purged = sequenced",
+                                   0}; /* not in the first releases */
     static struct db_stmt has_purged = {
         "restore_purged",
         "SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'outbox_progress' AND column_name = 'purged')",
         0};
     struct db_rows rows;
-    if (db_script(r->db, sql) != RC_OK || db_exec(r->db, &r->arena, DB_READ, &has_purged, NULL, &rows) != RC_OK) return false;
-    return !db_bool(&rows, 0, 0) || db_script(r->db, purged) == RC_OK;
+    if (db_exec(r->db, &r->arena, DB_WRITE, &skip, NULL, NULL) != RC_OK) return false;
+    if (db_exec(r->db, &r->arena, DB_READ, &has_purged, NULL, &rows) != RC_OK) return false;
+    return !db_bool(&rows, 0, 0) || db_exec(r->db, &r->arena, DB_WRITE, &purge, NULL, NULL) == RC_OK;
 }
 
 /* The search engine, if there is one, may have anything. */

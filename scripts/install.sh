@@ -20,7 +20,7 @@ test_packages=(
   libcriterion-dev clang clang-tidy clang-format cppcheck libclang-rt-14-dev shellcheck        # unit tests, analysis
   chromium jq wrk python3 git postgresql-contrib                                               # through the front server
 )
-package_packages=(debhelper dpkg-dev lintian systemd logrotate groff-base mandoc debootstrap)  # package, units, manual pages
+package_packages=(build-essential debhelper dpkg-dev lintian systemd logrotate groff-base mandoc debootstrap)  # package, units, manual pages
 bench_packages=(nginx libnginx-mod-nchan)  # nchan, which the bridge is measured beside
 kafka_packages=(default-jre-headless maven)
 monitoring_packages=(

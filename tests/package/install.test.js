@@ -11,6 +11,8 @@ import { Instance, freePort, project, temporaryFolder, until } from '../faults/i
 const folder = temporaryFolder();
 const stage = path.join(folder, 'stage');
 const root = process.getuid() === 0;
+/** Below a root that is no mount, as chroot makes it, no namespace of mounts can be made. */
+const hides = root && spawnSync('mountpoint', ['-q', '/']).status === 0;
 
 function done(program, ...words) {
     const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', cwd: project });
@@ -30,7 +32,7 @@ class Installed extends Instance {
 
     command(words) {
         const own = [path.join(stage, 'usr/local/bin/mopl'), ...words];
-        return root ? ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs tmpfs "$1" && shift && exec "$@"', '_', project, ...own] : own;
+        return hides ? ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs tmpfs "$1" && shift && exec "$@"', '_', project, ...own] : own;
     }
 
     mopl(...words) {

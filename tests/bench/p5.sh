@@ -51,7 +51,7 @@ p5_figures() {
   local fan name lost
   figure "memory of a connection at rest, asked directly" "$(p5_memory direct)" KB '<=' 2 "PSS of the bridge; nchan $(p5_memory nchan)"
   figure "connections held directly, and through the front server" "$(p5_field direct hold 2), $(p5_field front hold 2)" "" "" "" \
-    "the front server takes a third of its descriptors"
+    "the front server takes two of its descriptors for each"
   figure "processor time at rest" "$(p5_field direct hold 5)" "ms a second" "" "" "nchan $(p5_field nchan hold 5)"
   for fan in "${p5_fans[@]}"; do
     lost=0

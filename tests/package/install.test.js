@@ -51,7 +51,7 @@ let redirect;
 function ask(target, { method = 'GET', headers = {}, body, plain } = {}) {
     const [module, port] = plain ? [http, redirect] : [https, installed.port];
     return new Promise((good, bad) => {
-        const request = module.request({ host: 'localhost', port, method, path: target, headers, ca: readFileSync(certificate), agent: false, timeout: 60000 }, (response) => {
+        const request = module.request({ host: '127.0.0.1', port, method, path: target, headers, ca: readFileSync(certificate), agent: false, timeout: 60000 }, (response) => {
             let text = '';
             response.on('data', (bytes) => (text += bytes));
             response.on('end', () => good({ status: response.statusCode, headers: response.headers, text }));
@@ -84,7 +84,9 @@ test('everything has its place, and nothing names the tree it was made in', () =
         'share/mopl/monitoring/rules/alerts.rules.yml', 'share/man/man1/mopl.1', 'share/man/man5/mopl.settings.5', 'share/doc/mopl/ops.md']) {
         assert.equal(statSync(at(name)).mode & 0o777, 0o644, name);
     }
-    assert.equal(spawnSync('grep', ['-rl', '-e', project.replace(/\/$/, ''), stage], { encoding: 'utf8' }).stdout, '');
+    // As the beginning of a path: a tree at /mopl is not what share/mopl means.
+    const tree = `(^|[^A-Za-z0-9_}.)/-])${project.replace(/\/$/, '')}/`;
+    assert.equal(spawnSync('grep', ['-raEl', '-e', tree, stage], { encoding: 'utf8' }).stdout, '');
     assert.equal(spawnSync('grep', ['-rlE', '@[A-Z]+@', stage, '--include=*mopl*', '--exclude=*.md'], { encoding: 'utf8' }).stdout, '');
 });
 
@@ -98,7 +100,7 @@ test('it runs from there, with all that it carries', async () => {
 
 test('over TLS cookies are Secure, browsers are told to stay, and live connections open', async () => {
     const body = new URLSearchParams({ username: installed.settings.MOPL_ADMIN_EMAIL, password: installed.settings.MOPL_ADMIN_PASSWORD }).toString();
-    const headers = { 'Content-Type': 'application/x-www-form-urlencoded', Cookie: 'XSRF-TOKEN=a', 'X-XSRF-TOKEN': 'a', Origin: `https://localhost:${installed.port}` };
+    const headers = { 'Content-Type': 'application/x-www-form-urlencoded', Cookie: 'XSRF-TOKEN=a', 'X-XSRF-TOKEN': 'a', Origin: `https://127.0.0.1:${installed.port}` };
     const signedIn = await ask('/api/auth/sign-in', { method: 'POST', body, headers });
     assert.equal(signedIn.status, 200, signedIn.text);
     assert.match(signedIn.headers['set-cookie'].join(), /REFRESH_TOKEN=/);
@@ -135,7 +137,7 @@ test('a certificate that cannot serve is refused by name, before anything starts
     refused({ MOPL_TLS_CERTIFICATE: certificate, MOPL_TLS_KEY: path.join(folder, 'other.pem') }, /MOPL_TLS_KEY: .* is not the key of/);
 });
 
-test('a supervisor keeps a service alive, and the socket it holds loses nobody', async () => {
+test('a supervisor keeps a service alive, and the socket it holds loses nobody', async (t) => {
     const users = installed.pid('users');
     process.kill(users, 'SIGTERM');
     await until('its end', 20, () => !existsSync(`/proc/${users}`));
@@ -146,6 +148,7 @@ test('a supervisor keeps a service alive, and the socket it holds loses nobody',
     const owner = statSync(installed.data);
     const supervisor = spawn('spawn-fcgi', ['-n', '-s', path.join(installed.data, 'run/users.sock'), '-b', '4096', '--', '/bin/sh', script, ended,
         path.join(stage, 'usr/local/bin/mopl')], { cwd: '/', env: installed.environment, stdio: ['ignore', 'ignore', 'inherit'], ...(root ? { uid: owner.uid, gid: owner.gid } : {}) });
+    t.after(() => writeFileSync(ended, '')); // or it would go on for good when something fails
     const answers = async () => (await ask('/api/users/none/x')).status;
     const serving = () => installed.mopl('status').out.match(/^users +(\d+)/m)?.[1];
     await until('the service', 30, async () => serving() && (await answers()) < 500);

@@ -304,6 +304,7 @@ requests_now() {
 local_metrics() { curl -sf --noproxy '*' -m 5 --unix-socket "$run/front.sock" http://localhost/metrics; }
 
 # What the front server cannot know by itself: see lighttpd/lighttpd.conf.
+# Above nine tenths of its descriptors it takes nobody any more; a connection needs two.
 write_front_configuration() {
   local max_fds hsts=
   check_front

@@ -65,8 +65,8 @@ static int run(const struct conf *conf, int number) {
     db_name_process(name);
     if (schema_check_service(conf, name) != RC_OK) return EXIT_FAILED;
     signal(SIGPIPE, SIG_IGN);
-    (void)mallopt(M_MXFAST,
-                  0); /* no fast bins: Redis' answers and JSON ask for blocks that would have them all joined for each message */
+    /* No fast bins: Redis' answers and JSON ask for blocks that would have them all joined for each message. */
+    (void)mallopt(M_MXFAST, 0);
     raise_limit();
     metrics_open(conf->data_dir, "sse_bridge", false);
     version_show();
